@@ -1,0 +1,45 @@
+"""The `tsbench` command: assembles the groups, and turns exceptions into one line and an exit code.
+
+Exit codes: 0 done, 1 a job failed, 2 wrong input, 130 interrupted. Importing this module imports no torch.
+"""
+
+import sys
+
+import typer
+
+from tsbench.contracts.errors import InputError, JobFailed
+
+from . import board, data, jobs, show
+from .output import note
+
+app = typer.Typer(
+    name="tsbench",
+    help="One benchmark suite for forecasting across time series, wireless and science.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+show.register(app)
+jobs.register(app)
+app.add_typer(data.app, name="data")
+app.add_typer(board.app, name="board")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        note(f"Error: {' '.join(str(error).split())}")
+        sys.exit(2)
+    except JobFailed as error:
+        note(f"Failed: {' '.join(str(error).split())}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        note("Interrupted. Run the same command again to go on.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

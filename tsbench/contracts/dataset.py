@@ -1,0 +1,86 @@
+"""What a dataset declares about itself (card.yaml) and the record of how a store was made."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .strict import Strict, canonical_hash
+
+
+class SourceFile(Strict):
+    """A file as its publisher offers it."""
+
+    name: str
+    url: str | None = None
+    checksum: str | None = Field(None, pattern=r"^(sha256|md5):[0-9a-f]+$")
+    alternatives: tuple[str, ...] = ()
+    """Other file names under which the same content is passed around (compressed, renamed)."""
+
+
+class Sentinel(Strict):
+    """A finite code that stands for a missing value in the published file."""
+
+    code: float
+    variables: tuple[str, ...] | Literal["all"] = "all"
+    cells: int | None = None
+    note: str = ""
+
+
+class TimeAxis(Strict):
+    """What the card declares of the time coordinate. Anything else that is irregular is an error."""
+
+    step: str | None = None
+    """Nominal step as an ISO 8601 duration (`PT1H`, `PT10M`, `P1D`); null where time is a bare index."""
+    repeated_stamps: int = 0
+    gaps: int = 0
+    note: str = ""
+
+
+class Variant(Strict):
+    """One named data set of an adapter; `tsbench data get NAME` prepares exactly one variant."""
+
+    title: str
+    files: tuple[SourceFile, ...] = ()
+    parameters: dict[str, Any] = {}
+    time: TimeAxis = TimeAxis()
+    sentinels: tuple[Sentinel, ...] = ()
+    rows: int | None = None
+    variables: int | None = None
+    note: str = ""
+
+
+class DatasetCard(Strict):
+    """card.yaml of a dataset: what, who, licence, citation, units, sizes, checksums, sentinels."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    summary: str
+    field: str
+    """The field that the data come from: energy, finance, weather, wireless, …"""
+    origin: Literal["published", "generated", "user"]
+    source: str
+    licence: str
+    citation: str
+    generator_version: int = 1
+    """Raised whenever the adapter writes other numbers for the same input: part of the recipe."""
+    variants: dict[str, Variant]
+
+
+class Provenance(Strict):
+    """How a store was made; saved in the store's attributes."""
+
+    dataset: str
+    adapter: str
+    generator_version: int
+    parameters: dict[str, Any]
+    size: Literal["tiny", "small", "full"]
+    seed: int | None
+    files: dict[str, str]
+    """File name → sha256 of the file that was read."""
+    content: str = ""
+    """Hash of the decoded values; a difference warns, since floats differ over processors."""
+
+    @property
+    def recipe(self) -> str:
+        """Hash of everything that determines the store; Results are comparable only when it matches."""
+        return canonical_hash(self.model_dump(exclude={"content"}))

@@ -1,0 +1,125 @@
+"""What a model declares about itself, and the shape of a task that it is built for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from .forecast import Forecast
+from .strict import Strict
+
+Fits = Literal["none", "task", "series"]
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """Everything that a model may know of a task before it sees data.
+
+    Attributes:
+        context: look-back in steps.
+        horizon: steps to forecast.
+        period: main season in steps.
+        channels: names of the context channels.
+        targets: names of the forecast channels, a part of `channels`.
+        past_covariates: names of the columns of the batch's `past_covariates`.
+        future_covariates: names of the columns of the batch's `future_covariates`.
+        step: nominal time step as an ISO 8601 duration, or None.
+    """
+
+    context: int
+    horizon: int
+    period: int
+    channels: tuple[str, ...]
+    targets: tuple[str, ...]
+    past_covariates: tuple[str, ...] = ()
+    future_covariates: tuple[str, ...] = ()
+    step: str | None = None
+
+    @property
+    def target_index(self) -> tuple[int, ...]:
+        """Position of each target among the context channels."""
+        return tuple(self.channels.index(name) for name in self.targets)
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A forecaster. Built as `Model(shape, hyperparameters)`; `fit(source, init=None)` where it learns.
+
+    Attributes:
+        fits: `none` (zero-shot), `task` (once on the training part) or `series` (anew for each series).
+        uses: reserved batch names that `predict` reads; the loader gathers no others.
+    """
+
+    fits: Fits
+    uses: frozenset[str]
+
+    def predict(
+        self, batch: Mapping[str, Any], *, realizations: int | None = None, generator: Any = None
+    ) -> Forecast:
+        """Forecast one batch, in the space of the batch (normalised where the task normalises)."""
+        ...
+
+
+class Paper(Strict):
+    """Where a model was published."""
+
+    title: str
+    authors: str
+    year: int
+    venue: str = ""
+    url: str = ""
+    code: str = ""
+
+
+class PublishedFigure(Strict):
+    """A figure as published, to be put beside ours only where task, look-back and protocol agree."""
+
+    task: str
+    metric: str
+    value: float
+    context: int | None = None
+    source: str
+
+
+class ModelSettings(Strict):
+    """Settings for the tasks whose names match one of `tasks` (shell patterns); the first match counts."""
+
+    tasks: tuple[str, ...]
+    tuning: Literal["published", "default"] = "default"
+    context: int = Field(gt=0)
+    hyperparameters: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    note: str = ""
+
+    def matches(self, task: str) -> bool:
+        """Whether these settings are meant for the task of that name."""
+        return any(fnmatchcase(task, pattern) for pattern in self.tasks)
+
+
+class DeclaredGap(Strict):
+    """Tasks that a model cannot do by construction: neither missing nor imputed on a leaderboard."""
+
+    tasks: tuple[str, ...]
+    reason: str
+
+
+class ModelCard(Strict):
+    """card.yaml of a model: paper, published figures, settings per task."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    summary: str
+    kind: Literal["baseline", "statistical", "neural", "foundation"]
+    class_name: str
+    version: int = 1
+    licence: str = "Apache-2.0"
+    paper: Paper | None = None
+    published: tuple[PublishedFigure, ...] = ()
+    settings: tuple[ModelSettings, ...]
+    not_applicable: tuple[DeclaredGap, ...] = ()
+
+    def settings_for(self, task: str) -> ModelSettings | None:
+        """The first settings that match the task, if any."""
+        return next((settings for settings in self.settings if settings.matches(task)), None)

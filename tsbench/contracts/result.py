@@ -1,0 +1,137 @@
+"""A Result: the record of a model on a task with one seed, in a folder of three files.
+
+`result.json` (at most 64 kB), `scores.parquet` (sufficient statistics) and `units.parquet` (one row per
+scenario and independent unit, primary metric). Column names of both tables are fixed here.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .strict import Strict
+
+SCHEMA_VERSION = 1
+RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE = (
+    "result.json",
+    "scores.parquet",
+    "units.parquet",
+    "examples.parquet",
+)
+RESULT_LIMIT = 64 * 1024
+
+SCORE_COLUMNS = (
+    "scenario", "condition", "variable", "level", "region", "lead_time", "metric", "numerator", "denominator",
+)  # fmt: skip
+"""Marginal statistics. `variable` and `lead_time` are null in a scenario's total; a row that names a
+variable sums over lead times, a row that names a lead time (1 = first step) sums over variables. Never add
+rows of different marginals. `level` and `region` are null where the data have none. Value of a row =
+finish(numerator / denominator), with the metric's own finish (a square root for `rmse`)."""
+
+UNIT_COLUMNS = ("scenario", "condition", "cluster", "unit", "metric", "numerator", "denominator")
+"""One row per scenario and independent unit, for the primary metric."""
+
+EXAMPLE_COLUMNS = ("scenario", "case", "variable", "time", "lead_time", "observed", "forecast")
+"""A few cases for pictures. `lead_time` ≤ 0 is context (0 = last context step); `forecast` is null there.
+`time` is ISO 8601 text; values are in the task's metric space."""
+
+
+class Track(Strict):
+    """What an entry chose; never mixed in one column of a leaderboard without saying so."""
+
+    context: int | None = None
+    """Look-back in steps; null for a forecast made elsewhere that does not say."""
+    tuning: str = Field(pattern=r"^(published|default|custom|unknown|swept\(\d+ trials\))$")
+    learning: Literal["zero-shot", "fitted", "unknown"]
+
+
+class StageCost(Strict):
+    """Cost of one stage. What cannot be counted is null, never 0; attempts are summed."""
+
+    seconds: float | None = None
+    flops: float | None = None
+    """Floating-point operations of the whole stage, 2 per multiply-add."""
+    peak_memory_bytes: int | None = None
+    energy_joules: float | None = None
+    attempts: int = 1
+    detail: dict[str, float | None] = {}
+    """For example epochs, flops_per_step, flops_per_case, seconds_per_case."""
+
+
+class ModelRecord(Strict):
+    """Which model, as it was run."""
+
+    name: str
+    version: int
+    hyperparameters: dict[str, Any]
+    training: dict[str, Any] = {}
+    parameters: int | None
+    """Number of learned parameters."""
+    weights: str | None = None
+    """Hash of the weights that were evaluated."""
+
+
+class TaskRecord(Strict):
+    """Which task, with the hashes of declaration and data."""
+
+    name: str
+    version: int
+    hash: str
+    dataset: str
+    recipe: dict[str, str]
+    """Data set → recipe hash of its store, for every data set that was read."""
+    content: dict[str, str]
+
+
+class TrainedOn(Strict):
+    """A range of data that the weights have seen."""
+
+    dataset: str
+    series: tuple[str, ...] | Literal["all"] = "all"
+    variables: tuple[str, ...] | Literal["all"] = "all"
+    start: str
+    end: str
+
+
+class ResultProvenance(Strict):
+    """Who made the Result, with what."""
+
+    created: str
+    command: str
+    code: str
+    """Hash of the syntax trees of the modules that the run uses."""
+    versions: dict[str, str]
+    host: str
+    """Class of the host: system, processor, cores, accelerator. Never its name."""
+    threads: int
+    deterministic: bool = True
+
+
+class Result(Strict):
+    """The record of a model on a task with one seed."""
+
+    schema_version: int = SCHEMA_VERSION
+    model: ModelRecord
+    task: TaskRecord
+    seed: int
+    track: Track
+    trained_on: tuple[TrainedOn, ...]
+    forecast_kind: Literal["point", "quantiles", "samples"] = "point"
+    primary: str
+    scores: dict[str, dict[str, float | None]]
+    """Metric → condition → mean over the condition's scenarios; null where a scenario has no value."""
+    scenarios: dict[str, int]
+    """Condition → number of scenarios that were evaluated."""
+    cases: int
+    """Forecast windows in the regular condition."""
+    skipped: dict[str, str] = {}
+    """Scenario → why it was not evaluated (a data set that is not at hand)."""
+    parity: dict[str, Any] = {}
+    """Deviations from the protocol that were asked for by name (`drop_last`); such a Result is not ranked."""
+    cost: dict[str, StageCost]
+    """Stage (`fit`, `predict`) → cost."""
+    provenance: ResultProvenance
+
+    @property
+    def entry(self) -> str:
+        """Model with its track: what a leaderboard ranks."""
+        return f"{self.model.name} (context {self.track.context}, {self.track.tuning}, {self.track.learning})"
