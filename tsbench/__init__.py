@@ -1,0 +1,51 @@
+"""tsbench: one benchmark suite for forecasting across time series, wireless and science.
+
+Everything below is imported when it is first used, so that `import tsbench` is instant.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsbench.contracts import Forecast, InputError, Result, Suite, Task, TaskShape
+    from tsbench.data.batch import Batch
+    from tsbench.data.task_data import TaskData
+    from tsbench.evaluation.record import read_result
+    from tsbench.jobs.api import evaluate, fit, run, score
+    from tsbench.jobs.job import Options
+    from tsbench.registry import datasets, models, suites, task, tasks
+    from tsbench.training.module import NeuralForecaster
+
+_HOMES = {
+    "Batch": "tsbench.data.batch",
+    "Forecast": "tsbench.contracts",
+    "InputError": "tsbench.contracts",
+    "NeuralForecaster": "tsbench.training.module",
+    "Options": "tsbench.jobs.job",
+    "Result": "tsbench.contracts",
+    "Suite": "tsbench.contracts",
+    "Task": "tsbench.contracts",
+    "TaskData": "tsbench.data.task_data",
+    "TaskShape": "tsbench.contracts",
+    "datasets": "tsbench.registry",
+    "evaluate": "tsbench.jobs.api",
+    "fit": "tsbench.jobs.api",
+    "models": "tsbench.registry",
+    "read_result": "tsbench.evaluation.record",
+    "run": "tsbench.jobs.api",
+    "score": "tsbench.jobs.api",
+    "suites": "tsbench.registry",
+    "task": "tsbench.registry",
+    "tasks": "tsbench.registry",
+}
+
+__all__ = [
+    "Batch", "Forecast", "InputError", "NeuralForecaster", "Options", "Result", "Suite", "Task", "TaskData",
+    "TaskShape", "datasets", "evaluate", "fit", "models", "read_result", "run", "score", "suites", "task", "tasks",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tsbench' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

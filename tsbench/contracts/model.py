@@ -123,3 +123,8 @@ class ModelCard(Strict):
     def settings_for(self, task: str) -> ModelSettings | None:
         """The first settings that match the task, if any."""
         return next((settings for settings in self.settings if settings.matches(task)), None)
+
+    def gap(self, task: str) -> DeclaredGap | None:
+        """Why the model cannot do the task of that name, if it declares so."""
+        matching = (gap for gap in self.not_applicable if any(fnmatchcase(task, one) for one in gap.tasks))
+        return next(matching, None)

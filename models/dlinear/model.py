@@ -1,0 +1,89 @@
+"""DLinear: a moving average splits the look-back into trend and season; a linear map forecasts each.
+
+Zeng, Chen, Zhang and Xu, "Are Transformers Effective for Time Series Forecasting?", AAAI 2023, section 4. Parameter
+names are the official ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tsbench.contracts import InputError, TaskShape
+from tsbench.training.module import NeuralForecaster
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of DLinear.
+
+    Attributes:
+        moving_average: width of the average that gives the trend, odd.
+        individual: a pair of maps for each target instead of one pair for all.
+    """
+
+    moving_average: int = 25
+    individual: bool = False
+
+    def __post_init__(self) -> None:
+        """An even width would shorten the trend by a step."""
+        if self.moving_average % 2 == 0 or self.moving_average < 1:
+            raise ValueError(f"moving_average must be odd and positive, not {self.moving_average}")
+
+
+class DLinear(NeuralForecaster):
+    """forecast = W_s (x − trend) + b_s + W_t trend + b_t, by target.
+
+    Raises:
+        InputError: where the look-back is shorter than half the moving average.
+    """
+
+    Hyperparameters = Hyperparameters
+
+    def __init__(self, shape: TaskShape, hyperparameters: Hyperparameters | None = None) -> None:
+        super().__init__(shape)
+        chosen = hyperparameters or Hyperparameters()
+        if shape.context <= chosen.moving_average // 2:
+            raise InputError(f"dlinear needs a context above {chosen.moving_average // 2}, not {shape.context}")
+        self.width, self.individual = chosen.moving_average, chosen.individual
+        self.Linear_Seasonal = self._maps()
+        self.Linear_Trend = self._maps()
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Forecast, shape (sample, lead_time, target)."""
+        series = batch["context"].transpose(1, 2)  # (sample, channel, time)
+        if self.shape.targets != self.shape.channels:
+            series = series[:, list(self.shape.target_index)]
+        trend = moving_average(series, self.width)
+        season = series - trend
+        if not self.individual:
+            return (self.Linear_Seasonal(season) + self.Linear_Trend(trend)).transpose(1, 2)
+        pairs = zip(self.Linear_Seasonal, self.Linear_Trend, strict=True)  # type: ignore[arg-type]
+        each = [seasonal(season[:, i]) + trended(trend[:, i]) for i, (seasonal, trended) in enumerate(pairs)]
+        return torch.stack(each, dim=2)
+
+    def _maps(self) -> nn.Module:
+        if not self.individual:
+            return self._map()
+        return nn.ModuleList([self._map() for _ in self.shape.targets])
+
+    def _map(self) -> nn.Linear:
+        linear = nn.Linear(self.shape.context, self.shape.horizon)
+        nn.init.constant_(linear.weight, 1 / self.shape.context)
+        return linear
+
+
+def moving_average(series: torch.Tensor, width: int) -> torch.Tensor:
+    """Centred moving average of odd width; the edges repeat the first and last value.
+
+    Args:
+        series: shape (sample, channel, time).
+        width: steps, odd.
+
+    Returns:
+        The average, same shape.
+    """
+    half = width // 2
+    return functional.avg_pool1d(functional.pad(series, (half, half), mode="replicate"), width, stride=1)

@@ -1,0 +1,112 @@
+"""`tsbench list|info|doctor`: what there is, what one of it is, and whether this machine has what it takes."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from . import output
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    datasets = "datasets"
+    tasks = "tasks"
+    suites = "suites"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the program."""
+    app.command("list")(list_)
+    app.command()(info)
+    app.command()(doctor)
+
+
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: AsJson = False) -> None:
+    """List models, datasets, tasks or suites."""
+    columns, rows = _LISTINGS[kind]()
+    if as_json:
+        output.as_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    output.table(columns, rows)
+    output.note("More on one of them: tsbench info NAME")
+
+
+def info(name: Annotated[str, typer.Argument(help="A model, dataset, task or suite.")], as_json: AsJson = False) -> None:
+    """Show everything that is declared about a model, dataset, task or suite."""
+    import yaml
+
+    from tsbench import registry
+
+    declared: dict[str, Any] = {}
+    if name in registry.models():
+        declared["model"] = registry.model(name).model_dump(mode="json", exclude_defaults=True)
+    if name in registry.tasks():
+        declared["task"] = registry.task(name).model_dump(mode="json", exclude_defaults=True)
+    if name in registry.suites():
+        declared["suite"] = registry.suite(name).model_dump(mode="json", exclude_defaults=True)
+    if name in registry.datasets():
+        entry = registry.dataset(name)
+        card = entry.card.model_dump(mode="json", exclude_defaults=True, exclude={"variants"})
+        declared["dataset"] = card | {"variant": entry.variant.model_dump(mode="json", exclude_defaults=True)}
+    if not declared:
+        known = [*registry.models(), *registry.tasks(), *registry.suites(), *registry.datasets()]
+        raise registry.unknown("model", name, known)
+    if as_json:
+        output.as_json(declared)
+        return
+    sys.stdout.write(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=78))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, devices, compilers and settings, and what is missing and how to get it."""
+    from .doctor import examine
+
+    checks = examine()
+    if as_json:
+        output.as_json([check.__dict__ for check in checks])
+        return
+    output.table(["", "what", "found"], [["ok" if check.ok else "–", check.what, check.found] for check in checks])
+    for check in checks:
+        if not check.ok and check.remedy:
+            output.note(f"{check.what}: {check.remedy}")
+
+
+def _models() -> tuple[list[str], list[list[Any]]]:
+    from tsbench import registry
+
+    return ["name", "kind", "summary"], [[one.name, one.kind, one.summary] for one in registry.models().values()]
+
+
+def _datasets() -> tuple[list[str], list[list[Any]]]:
+    from tsbench import registry
+
+    rows = [[name, one.card.field, one.card.origin, one.variant.title] for name, one in registry.datasets().items()]
+    return ["name", "field", "origin", "title"], rows
+
+
+def _tasks() -> tuple[list[str], list[list[Any]]]:
+    from tsbench import registry
+
+    rows = [
+        [one.name, one.dataset, one.horizon, one.primary, len(one.scenarios())] for one in registry.tasks().values()
+    ]
+    return ["name", "dataset", "horizon", "primary", "scenarios"], rows
+
+
+def _suites() -> tuple[list[str], list[list[Any]]]:
+    from tsbench import registry
+
+    rows = [
+        [one.name, len(one.tasks), len(one.models), len(one.seeds), one.title] for one in registry.suites().values()
+    ]
+    return ["name", "tasks", "models", "seeds", "title"], rows
+
+
+_LISTINGS = {Kind.models: _models, Kind.datasets: _datasets, Kind.tasks: _tasks, Kind.suites: _suites}

@@ -1,0 +1,64 @@
+"""A Batch: tensors under reserved names, each with fixed dimension names. A name that a task lacks is absent."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+DIMENSIONS: dict[str, tuple[str, ...]] = {
+    "context": ("sample", "time", "channel"),
+    "target": ("sample", "lead_time", "channel"),
+    "observed": ("sample", "time", "channel"),
+    "valid": ("sample", "lead_time", "channel"),
+    "past_covariates": ("sample", "time", "coordinate"),
+    "future_covariates": ("sample", "lead_time", "coordinate"),
+    "index": ("sample",),
+}
+"""Reserved names that exist so far. `observed` and `valid` are masks of context and target (true: a value);
+`index` counts the cases of a split from 0. Target channels are the task's targets, a part of the context's."""
+
+
+class Batch(Mapping[str, torch.Tensor]):
+    """An immutable mapping from reserved names to tensors.
+
+    Raises:
+        ValueError: for a name that is not reserved, or a tensor of another rank than its name says.
+    """
+
+    __slots__ = ("_tensors",)
+
+    def __init__(self, **tensors: torch.Tensor) -> None:
+        for name, tensor in tensors.items():
+            if name not in DIMENSIONS:
+                raise ValueError(f"'{name}' is not a reserved batch name; there are {sorted(DIMENSIONS)}")
+            if tensor.ndim != len(DIMENSIONS[name]):
+                raise ValueError(f"'{name}' has the dimensions {DIMENSIONS[name]}, not {tensor.ndim} of them")
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def dimensions(self, name: str) -> tuple[str, ...]:
+        """Dimension names of a tensor of this batch."""
+        return DIMENSIONS[name]
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return next(iter(self._tensors.values())).shape[0]
+
+    def replace(self, **tensors: torch.Tensor) -> "Batch":
+        """A batch with some tensors replaced or added."""
+        return Batch(**{**self._tensors, **tensors})
+
+    def to(self, device: Any, non_blocking: bool = False) -> "Batch":
+        """The batch on another device; itself where it is there already."""
+        if all(tensor.device == torch.device(device) for tensor in self._tensors.values()):
+            return self
+        return Batch(**{name: one.to(device, non_blocking=non_blocking) for name, one in self._tensors.items()})

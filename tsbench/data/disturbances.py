@@ -1,0 +1,101 @@
+"""Named disturbances of the context: pure functions of a batch, drawn from (task, scenario, case) alone.
+
+Never from the run's seed, the batch size or the worker: the same case is disturbed in the same way for every
+model. Draws run backwards in time from the forecast origin, so that a longer look-back sees the same noise at the
+same lags.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tsbench.contracts import InputError, Scenario
+
+from .batch import Batch
+from .missing import fill_forward
+from .normalisation import Scale
+
+Disturbance = Callable[[Batch, Sequence[np.random.Generator], float, Mapping[str, Any], Scale], Batch]
+
+
+def disturb(batch: Batch, scenario: Scenario, task: str, scale: Scale) -> Batch:
+    """The batch as the scenario disturbs it.
+
+    Args:
+        batch: with `context` and `index`, in model space.
+        scenario: names the disturbance, its level and the space in which it works.
+        task: name and version of the task, part of the key of the draws.
+        scale: between physical units and model space, and the training part's mean and spread in both.
+
+    Raises:
+        InputError: where the disturbance has an unknown name.
+    """
+    if scenario.disturbance is None or scenario.level is None:
+        return batch
+    if scenario.disturbance not in DISTURBANCES:
+        raise InputError(f"Unknown disturbance '{scenario.disturbance}'; there are {', '.join(DISTURBANCES)}")
+    function = DISTURBANCES[scenario.disturbance]
+    generators = case_generators(task, scenario.key, batch["index"])
+    if scenario.space == "normalised":
+        return function(batch, generators, scenario.level, scenario.options, scale.in_model_space())
+    physical = batch.replace(context=scale.to_units(batch["context"]))
+    disturbed = function(physical, generators, scenario.level, scenario.options, scale.in_units())
+    return disturbed.replace(context=scale.to_model(disturbed["context"]))
+
+
+def case_generators(task: str, scenario: str, index: torch.Tensor) -> list[np.random.Generator]:
+    """One counter-based generator a case, keyed by task, scenario and case index."""
+    digest = hashlib.blake2b(f"{task}|{scenario}".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest, "little")
+    # Philox takes a 128-bit key: the upper half names the scenario, the lower half the case.
+    return [np.random.Generator(np.random.Philox(key=(key << 64) | case)) for case in index.tolist()]
+
+
+def awgn(
+    batch: Batch,
+    generators: Sequence[np.random.Generator],
+    level: float,
+    options: Mapping[str, Any],
+    scale: Scale,
+) -> Batch:
+    """White Gaussian noise, `level` dB below the training variance of each variable."""
+    context = batch["context"]
+    _, steps, channels = context.shape
+    draws = np.stack([one.standard_normal((steps, channels), np.float32) for one in generators])
+    noise = torch.from_numpy(draws).to(context).flip(1)  # (sample, time, channel)
+    return batch.replace(context=context + noise * scale.std.to(context) * 10 ** (-level / 20))
+
+
+def missing_blocks(
+    batch: Batch,
+    generators: Sequence[np.random.Generator],
+    level: float,
+    options: Mapping[str, Any],
+    scale: Scale,
+) -> Batch:
+    """Blocks of `options["steps"]` steps go missing, each with probability `level`, for each variable alone.
+
+    The grid of blocks has a random phase for each case and variable. What is missing is marked in `observed`
+    and filled with the last observed value, with the training mean before the first.
+    """
+    context = batch["context"]
+    _, steps, channels = context.shape
+    length = int(options["steps"])
+    blocks = -(-steps // length) + 1
+    lag = np.arange(steps)[:, None]
+    masks = []
+    for generator in generators:
+        phase = generator.integers(length, size=channels)
+        lost = generator.random((blocks, channels)) < level
+        masks.append(~np.take_along_axis(lost, (lag + phase) // length, axis=0))
+    observed = torch.from_numpy(np.stack(masks)).to(context.device).flip(1)  # (sample, time, channel)
+    if "observed" in batch:
+        observed &= batch["observed"]
+    filled = fill_forward(context, observed, scale.mean)
+    return batch.replace(context=filled, observed=observed)
+
+
+DISTURBANCES: dict[str, Disturbance] = {"awgn": awgn, "missing_blocks": missing_blocks}

@@ -1,0 +1,179 @@
+"""Saved forecasts: a Zarr v3 group with one array a scenario, streamed out; untrusted ones are checked first.
+
+Array `regular` (or another scenario's key with every run of other characters than letters, digits, `.`, `=` and
+`-` replaced by `_`) has the dimensions (sample, lead_time, channel); the group's attributes name task, version,
+kind and space.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tsbench.contracts import InputError, Scenario, Task
+
+CODECS = {"bytes", "zstd", "blosc", "crc32c"}
+FLOATS = {"float16", "float32", "float64"}
+FILE_LIMIT, BYTE_LIMIT, JSON_LIMIT = 10_000, 10**9, 10**6
+CHUNK_CASES = 256
+
+
+def array_name(scenario: Scenario) -> str:
+    """Name of the array that holds a scenario's forecasts."""
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", scenario.key)
+
+
+class ForecastWriter:
+    """Streams point forecasts of a task into a new group.
+
+    Args:
+        folder: an empty folder (see `tsbench.atomic.new_folder`).
+        task: the task; forecasts are written in the space where it is scored.
+        model: name of the model.
+    """
+
+    def __init__(self, folder: Path, task: Task, model: str) -> None:
+        import zarr
+
+        self.group = zarr.open_group(folder, mode="w", zarr_format=3)
+        self.group.attrs.update(
+            {"task": task.name, "version": task.version, "kind": "point", "space": task.space, "model": model}
+        )
+
+    def create(self, scenario: Scenario, shape: tuple[int, int, int]) -> None:
+        """Create the array of a scenario, shape (sample, lead_time, channel)."""
+        from zarr.codecs import BloscCodec, Crc32cCodec
+
+        self.group.create_array(
+            array_name(scenario),
+            shape=shape,
+            dtype="float32",
+            chunks=(min(CHUNK_CASES, shape[0]), *shape[1:]),
+            compressors=[BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()],
+            dimension_names=("sample", "lead_time", "channel"),
+            attributes={"scenario": scenario.key},
+            fill_value=float("nan"),
+        )
+
+    def write(self, scenario: Scenario, cases: torch.Tensor, values: torch.Tensor) -> None:
+        """Write forecasts of consecutive cases, shape (sample, lead_time, channel)."""
+        start = int(cases[0])
+        self.group[array_name(scenario)][start : start + len(cases)] = values.float().numpy()  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class SavedForecast:
+    """A checked forecast.
+
+    Attributes:
+        folder: the Zarr group.
+        space: `normalised` or `units`.
+        model: name that its maker gave.
+        scenarios: those for which there is an array.
+    """
+
+    folder: Path
+    space: str
+    model: str
+    scenarios: tuple[Scenario, ...]
+
+    def batches(self, scenario: Scenario, size: int = CHUNK_CASES) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Case indices and values (sample, lead_time, channel), float64.
+
+        Raises:
+            InputError: where a chunk is damaged or a value is not finite.
+        """
+        import zarr
+
+        array = zarr.open_array(self.folder / array_name(scenario), mode="r")
+        for start in range(0, array.shape[0], size):
+            cases = torch.arange(start, min(start + size, array.shape[0]))
+            try:
+                values = torch.from_numpy(array[start : start + size]).double()  # type: ignore[arg-type]
+            except (ValueError, RuntimeError, OSError) as error:
+                raise InputError(f"{self.folder}: cases from {start} of '{scenario.key}' are damaged: {error}") from error
+            if not bool(values.isfinite().all()):
+                raise InputError(f"{self.folder}: '{scenario.key}' has values that are missing or not finite")
+            yield cases, values
+
+
+def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, int]]) -> SavedForecast:
+    """Check a forecast that was made elsewhere before a single chunk is read.
+
+    Args:
+        folder: the Zarr group.
+        task: the task that it claims to answer.
+        shapes: scenario key → shape that its array must have.
+
+    Raises:
+        InputError: where it is not a Zarr v3 directory, holds links, is too large, uses other codecs than
+            `CODECS`, another dtype than a float, another shape than the task's, or lacks the regular scenario.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a Zarr directory")
+    _check_files(folder)
+    attributes = _metadata(folder / "zarr.json", "group").get("attributes", {})
+    for key, value in (("task", task.name), ("version", task.version)):
+        if key in attributes and attributes[key] != value:
+            raise InputError(f"{folder} is a forecast of {key} '{attributes[key]}', not '{value}'")
+    space = attributes.get("space", task.space)
+    if space not in ("normalised", "units"):
+        raise InputError(f"{folder}: attribute 'space' is '{space}'; it must be 'normalised' or 'units'")
+    if attributes.get("kind", "point") != "point":
+        raise InputError(f"{folder}: forecasts of kind '{attributes['kind']}' cannot be scored; give 'point'")
+    found = [scenario for scenario in task.scenarios() if (folder / array_name(scenario)).is_dir()]
+    if not any(scenario.condition == "regular" for scenario in found):
+        raise InputError(f"{folder} has no array 'regular' with the forecasts of the regular scenario")
+    for scenario in found:
+        if scenario.key not in shapes:
+            raise InputError(f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here")
+        _check_array(folder / array_name(scenario), shapes[scenario.key])
+    model = str(attributes.get("model", re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.stem)))
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", model):
+        raise InputError(f"{folder}: attribute 'model' must be a name of letters, digits, '_', '.' and '-'")
+    return SavedForecast(folder, space, model, tuple(found))
+
+
+def _check_files(folder: Path) -> None:
+    count = size = 0
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise InputError(f"{folder} holds a link ({path.relative_to(folder)}); links are refused")
+        count += 1
+        size += path.lstat().st_size
+        if count > FILE_LIMIT or size > BYTE_LIMIT:
+            raise InputError(f"{folder} is larger than {FILE_LIMIT} files or {BYTE_LIMIT} bytes")
+
+
+def _metadata(path: Path, node: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path.parent} is not a Zarr v3 {node}: it has no zarr.json")
+    if path.stat().st_size > JSON_LIMIT:
+        raise InputError(f"{path} is larger than {JSON_LIMIT} bytes")
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(metadata, dict) or metadata.get("zarr_format") != 3 or metadata.get("node_type") != node:
+        raise InputError(f"{path} does not describe a Zarr v3 {node}")
+    if not isinstance(metadata.get("attributes", {}), dict):
+        raise InputError(f"{path}: 'attributes' must be an object")
+    return metadata
+
+
+def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
+    metadata = _metadata(folder / "zarr.json", "array")
+    if metadata.get("data_type") not in FLOATS:
+        raise InputError(f"{folder} has the dtype '{metadata.get('data_type')}'; it must be one of {sorted(FLOATS)}")
+    if tuple(metadata.get("shape", ())) != shape:
+        raise InputError(f"{folder} has the shape {metadata.get('shape')}; (sample, lead_time, channel) is {list(shape)}")
+    codecs = metadata.get("codecs", [])
+    names = {codec.get("name") if isinstance(codec, dict) else codec for codec in codecs}
+    if not names <= CODECS:
+        raise InputError(f"{folder} uses the codecs {sorted(map(str, names - CODECS))}; allowed are {sorted(CODECS)}")
+    if metadata.get("storage_transformers"):
+        raise InputError(f"{folder} uses storage transformers; none is allowed")

@@ -1,0 +1,22 @@
+"""Metrics by name. Each is a pure function to sufficient statistics and a function from these to the value."""
+
+from tsbench.contracts import InputError
+
+from .base import Metric, Statistic
+from .point import MAE, MSE, RMSE
+from .relative import MASE, SMAPE
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (MSE, MAE, RMSE, SMAPE, MASE)}
+
+__all__ = ["METRICS", "Metric", "Statistic", "metric"]
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if name not in METRICS:
+        raise InputError(f"Unknown metric '{name}'; there are {', '.join(METRICS)}")
+    return METRICS[name]

@@ -1,0 +1,139 @@
+"""The hash of the code that a run uses: syntax trees, without comments and docstrings, of its modules.
+
+The modules are found by following imports from a few roots (the job itself, the model, the adapters) without
+importing anything, so that a finished run is recognised in a fraction of a second.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from tsbench import atomic
+
+PACKAGE = "tsbench"
+MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
+ROOTS = ("tsbench.jobs.execute",)
+
+
+def code_hash(modules: Iterable[str], files: Iterable[Path] = (), cache_file: Path | None = None) -> str:
+    """Hash of the syntax trees of modules, and of all of ours that they import.
+
+    Args:
+        modules: dotted names below `tsbench`.
+        files: further source files (a model of the user's own); what they import of ours counts too.
+        cache_file: where digests of unchanged files are kept between runs, or None.
+
+    Returns:
+        16 hexadecimal digits, independent of comments, docstrings and formatting.
+    """
+    sources = {name: path for name, path in _closure(modules, files)}
+    digests = _Digests(cache_file)
+    whole = hashlib.blake2b(digest_size=8)
+    for name in sorted(sources):
+        whole.update(f"{name}:{digests.of(sources[name])}\n".encode())
+    digests.save()
+    return whole.hexdigest()
+
+
+def modules_of(modules: Iterable[str]) -> set[str]:
+    """Names of our modules that these import, directly or not, themselves included."""
+    return {name for name, _ in _closure(modules, ())}
+
+
+def normalised_source(text: str) -> str:
+    """Source without comments, docstrings and formatting."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body
+            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    waiting = list(modules)
+    for path in files:
+        yield f"file:{path.name}", path
+        waiting += _imports(path, package="")
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if name in seen or path is None:
+            continue
+        seen.add(name)
+        yield name, path
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting += _imports(path, package)
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+
+
+@cache
+def _imports(path: Path, package: str) -> tuple[str, ...]:
+    """Names that a file imports, anywhere in it, with submodules taken for possible."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parts, *([node.module] if node.module else [])])
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in found if name.split(".")[0] == PACKAGE)
+
+
+def _file_of(module: str) -> Path | None:
+    parts = module.split(".")
+    if parts[0] != PACKAGE:
+        return None
+    base, rest = (".".join(parts[:2]), parts[2:]) if len(parts) > 1 and parts[1] in MAPPED else (PACKAGE, parts[1:])
+    for folder in _locations(base):
+        path = folder.joinpath(*rest)
+        if (path / "__init__.py").is_file():
+            return path / "__init__.py"
+        if rest and path.with_suffix(".py").is_file():
+            return path.with_suffix(".py")
+    return None
+
+
+@cache
+def _locations(package: str) -> tuple[Path, ...]:
+    spec = importlib.util.find_spec(package)
+    return tuple(Path(one) for one in spec.submodule_search_locations or ()) if spec else ()
+
+
+class _Digests:
+    """Digest of each file's syntax tree, remembered by the hash of its text."""
+
+    def __init__(self, cache_file: Path | None) -> None:
+        self.file, self.changed = cache_file, False
+        self.known: dict[str, str] = {}
+        if cache_file is not None and cache_file.is_file():
+            try:
+                self.known = json.loads(cache_file.read_text(encoding="utf-8"))
+            except ValueError:
+                # Only a cache: what cannot be read is computed again.
+                self.known = {}
+
+    def of(self, path: Path) -> str:
+        text = path.read_bytes()
+        # `ast.unparse` may differ between Python versions, so the version is part of the key.
+        key = hashlib.blake2b(text + sys.version.encode(), digest_size=16).hexdigest()
+        if key not in self.known:
+            source = normalised_source(text.decode("utf-8"))
+            self.known[key] = hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
+            self.changed = True
+        return self.known[key]
+
+    def save(self) -> None:
+        if self.file is not None and self.changed:
+            atomic.write_text(self.file, json.dumps(self.known))

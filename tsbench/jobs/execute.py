@@ -1,0 +1,279 @@
+"""Executes a job: fit, then evaluation to a Result folder. The only part of a job that imports torch.
+
+What this module imports, directly or not, is the code that a Result depends on: its code hash starts here.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from tsbench import atomic
+from tsbench.contracts import (
+    InputError,
+    JobFailed,
+    ModelRecord,
+    Result,
+    ResultProvenance,
+    StageCost,
+    TaskRecord,
+    Track,
+    TrainedOn,
+)
+from tsbench.data.task_data import TaskData
+from tsbench.evaluation.evaluate import Evaluation, evaluate
+from tsbench.evaluation.forecast_store import ForecastWriter
+from tsbench.evaluation.record import write_result
+from tsbench.training.cost import Meter, count_flops, measure
+from tsbench.training.module import NoHyperparameters, build, is_neural
+from tsbench.training.settings import TrainingSettings, fill
+from tsbench.training.source import FitReport, TaskSource
+from tsbench.training.weights import count_parameters, load_weights, save_weights, weights_hash
+
+from .attempts import Attempts
+from .fitted import WEIGHTS, read_fit, write_fit
+from .job import Job, versions
+
+FORECAST = "forecast.zarr"
+COST_CASES = 32
+
+Report = Callable[[str, int, int], None]
+
+
+class Execution:
+    """A job with its data open and its model built.
+
+    Args:
+        job: the resolved job; its run folder must be locked by the caller.
+        progress: draw progress bars.
+    """
+
+    def __init__(self, job: Job, progress: bool = False) -> None:
+        self.job, self.progress = job, progress
+        torch.set_num_threads(job.options.threads or 1)
+        if job.options.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("There is no CUDA device that this build of torch can use; choose --device cpu")
+        self.data = {name: TaskData.open(job.task, name) for name in job.recipes}
+        self.shape = self.data[job.task.dataset].shape(job.context)
+        where = f"{job.model.name} on {job.task.name}"
+        kind = job.model.load()
+        record = getattr(kind, "Hyperparameters", NoHyperparameters)
+        self.hyperparameters = fill(record, job.options.hyperparameters, f"{where}: hyperparameters")
+        self.settings = fill(TrainingSettings, job.options.training, f"{where}: training")
+        # Asking for the windows now refuses series that are too short before anything is fitted.
+        self.data[job.task.dataset].windows("test", job.context)
+        self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed)
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is anything to fit."""
+        return self.model.fits != "none" and hasattr(self.model, "fit")
+
+    def fit(self) -> dict[str, Any]:
+        """Fit the model, or load the finished fit of an earlier call; returns the record of the fit.
+
+        Raises:
+            JobFailed: where training diverges.
+        """
+        folder = self.job.folder
+        if not self.fits:
+            return {}
+        if finished := read_fit(folder):
+            load_weights(self.model, folder / WEIGHTS)
+            return finished
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.job.options.weights is not None:
+            load_weights(self.model, self.job.options.weights)
+        attempts = Attempts(folder)
+        source = replace(self._source(), on_epoch=attempts.note)
+        with measure(self.job.options.device) as meter:
+            report = self.model.fit(source) or FitReport()
+        record = self._fit_record(report, meter, attempts)
+        if is_neural(self.model):
+            save_weights(self.model, folder / WEIGHTS)
+        # fit.json marks the fit as finished, so it is written last.
+        write_fit(folder, record)
+        for name in ("last.ckpt", "best.safetensors", "attempts.json"):
+            (folder / name).unlink(missing_ok=True)
+        return record
+
+    def evaluate(self, command: str, save_forecasts: bool = False, report: Report | None = None) -> Result:
+        """Evaluate on the job's scenarios and write the Result folder; fit before, or load weights.
+
+        Raises:
+            JobFailed: where a forecast is not finite.
+        """
+        job = self.job
+        fitted = read_fit(job.folder)
+        if job.options.weights is not None and not fitted:
+            load_weights(self.model, job.options.weights)
+        if isinstance(self.model, torch.nn.Module):
+            self.model.to(job.options.device)
+        with measure(job.options.device) as meter:
+            evaluation = self._forecast_all(save_forecasts, report)
+        result = self._result(evaluation, fitted, meter, command)
+        write_result(
+            job.result_folder,
+            result,
+            evaluation.score_columns(),
+            evaluation.unit_columns(),
+            evaluation.examples.columns,
+        )
+        return result
+
+    def _forecast_all(self, save: bool, report: Report | None) -> Evaluation:
+        job = self.job
+        options: dict[str, Any] = {
+            "batch_size": job.options.batch_size,
+            "drop_last": job.options.drop_last,
+            **({"report": report} if report else {}),
+        }
+        if not save:
+            return evaluate(self.model, self.data, job.task, job.scenarios, job.context, **options)
+        with atomic.new_folder(job.folder / FORECAST) as temporary:
+            writer = ForecastWriter(temporary, job.task, job.model.name)
+            for scenario in job.scenarios:
+                data = self.data[scenario.dataset]
+                cases = len(data.windows("test", job.context))
+                writer.create(scenario, (cases, job.task.horizon, len(data.targets)))
+            return evaluate(self.model, self.data, job.task, job.scenarios, job.context, writer=writer, **options)
+
+    def _source(self) -> TaskSource:
+        job = self.job
+        return TaskSource(
+            data=self.data[job.task.dataset],
+            context=job.context,
+            seed=job.seed,
+            settings=self.settings,
+            folder=job.folder,
+            uses=self.model.uses,
+            progress=self.progress,
+            device=job.options.device,
+        )
+
+    def _fit_record(self, report: FitReport, meter: Meter, attempts: Attempts) -> dict[str, Any]:
+        if report.validation_loss is not None and report.validation_loss != report.validation_loss:
+            raise JobFailed(f"{self.job.label}: the validation loss is not a number")
+        numbers = {key: value for key, value in report.detail.items() if isinstance(value, int | float)}
+        cost = StageCost(
+            seconds=attempts.seconds(),
+            flops=report.flops,
+            peak_memory_bytes=meter.peak_memory_bytes,
+            energy_joules=meter.energy_joules if attempts.count == 1 else None,
+            attempts=attempts.count,
+            detail={"epochs": report.epochs, **numbers},
+        )
+        return {
+            "validation_loss": report.validation_loss,
+            "weights": weights_hash(self.model),
+            "parameters": count_parameters(self.model),
+            "cost": cost.model_dump(mode="json"),
+            "history": report.detail.get("history", []),
+        }
+
+    def _predict_cost(self, evaluation: Evaluation, meter: Meter) -> StageCost:
+        main = self.data[self.job.task.dataset].windows("test", self.job.context).using(*self.model.uses)
+        cases = min(COST_CASES, len(main))
+        batch = main.gather(torch.arange(cases)).to(self.job.options.device)
+        with torch.no_grad():
+            flops = count_flops(lambda: self.model.predict(batch))
+        per_case = None if flops is None else flops / cases
+        return StageCost(
+            seconds=evaluation.predict_seconds,
+            flops=None if per_case is None else per_case * evaluation.predicted,
+            peak_memory_bytes=meter.peak_memory_bytes,
+            energy_joules=meter.energy_joules,
+            detail={
+                "cases": evaluation.predicted,
+                "flops_per_case": per_case,
+                "seconds_per_case": evaluation.predict_seconds / max(evaluation.predicted, 1),
+            },
+        )
+
+    def _result(self, evaluation: Evaluation, fitted: dict[str, Any], meter: Meter, command: str) -> Result:
+        job = self.job
+        counts: dict[str, int] = {}
+        for scenario in job.scenarios:
+            counts[scenario.condition] = counts.get(scenario.condition, 0) + 1
+        cost = {"fit": StageCost.model_validate(fitted["cost"])} if fitted else {}
+        return Result(
+            model=ModelRecord(
+                name=job.model.name,
+                version=job.model.card.version,
+                hyperparameters=asdict(self.hyperparameters),
+                training=asdict(self.settings) if self.fits and hasattr(self.model, "configure_optimizers") else {},
+                parameters=count_parameters(self.model),
+                weights=weights_hash(self.model),
+            ),
+            task=TaskRecord(
+                name=job.task.name,
+                version=job.task.version,
+                hash=job.task.hash,
+                dataset=job.task.dataset,
+                recipe=job.recipes,
+                content=job.contents,
+            ),
+            seed=job.seed,
+            track=self._track(fitted),
+            trained_on=self._trained_on(fitted),
+            forecast_kind=evaluation.kind,  # type: ignore[arg-type]
+            primary=job.task.primary,
+            scores=evaluation.scores(),
+            scenarios=counts,
+            cases=evaluation.cases,
+            skipped=job.skipped,
+            parity={"drop_last": job.options.batch_size} if job.options.drop_last else {},
+            cost=cost | {"predict": self._predict_cost(evaluation, meter)},
+            provenance=provenance(job, command),
+        )
+
+    def _track(self, fitted: dict[str, Any]) -> Track:
+        if fitted:
+            return Track(context=self.job.context, tuning=self.job.tuning, learning="fitted")
+        given = self.job.options.weights is not None
+        return Track(context=self.job.context, tuning=self.job.tuning, learning="unknown" if given else "zero-shot")
+
+    def _trained_on(self, fitted: dict[str, Any]) -> tuple[TrainedOn, ...]:
+        if not fitted:
+            return ()
+        data = self.data[self.job.task.dataset]
+        start, end = data.trained_range
+        return (TrainedOn(dataset=self.job.task.dataset, variables=data.table.variables, start=start, end=end),)
+
+
+def discard(job: Job) -> None:
+    """Remove what a run folder holds, except its lock."""
+    for path in job.folder.glob("*") if job.folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
+def provenance(job: Job, command: str) -> ResultProvenance:
+    """Who makes a Result now, with what."""
+    return ResultProvenance(
+        created=created_now(),
+        command=command,
+        code=job.code,
+        versions=versions(),
+        host=host_class(job.options.device),
+        threads=job.options.threads or 1,
+        deterministic=job.options.device == "cpu",
+    )
+
+
+def created_now() -> str:
+    """The present moment, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def host_class(device: str) -> str:
+    """System, processor, cores and accelerator of this host; never its name."""
+    accelerator = torch.cuda.get_device_name() if device == "cuda" else "no accelerator"
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {accelerator}"

@@ -1,0 +1,229 @@
+"""A Job: one model on one task with one seed, resolved to everything that determines its numbers.
+
+Resolving reads cards, task and store attributes only, so that a finished job is recognised without torch. The
+run folder is keyed by request, recipes, code hash, package versions and thread count.
+"""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from tsbench import registry
+from tsbench.contracts import CONDITIONS, Condition, InputError, Scenario, Task, canonical_hash
+from tsbench.data import prepare, store
+
+from .code import ROOTS, code_hash
+from .source import ModelSource, find_model
+
+PACKAGES = ("numpy", "pytorch-lightning", "torch", "xarray", "zarr")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose beside model, task and seed; None takes the model card's value.
+
+    Attributes:
+        context: look-back in steps.
+        hyperparameters, training: on top of the card's.
+        conditions: which conditions are evaluated.
+        weights: a safetensors file to evaluate, or to start from when fitting.
+        device: `cpu`, `cuda`, or `auto`.
+        threads: of torch on the CPU; by default the cores that this process may use.
+        batch_size: cases a batch of the evaluation; scores do not depend on it.
+        drop_last: leave out the last incomplete evaluation batch (parity with some published tables).
+    """
+
+    context: int | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = CONDITIONS
+    weights: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    batch_size: int = 256
+    drop_last: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model on one task with one seed.
+
+    Attributes:
+        model: where the model comes from.
+        task: the task.
+        seed: of everything random in the fit.
+        options: with the card's values filled in.
+        tuning: of the track.
+        scenarios: cells that are evaluated.
+        skipped: scenario key → why it is not evaluated.
+        recipes, contents: data set → hash, for every data set that is read.
+        runs: folder below which run folders lie.
+    """
+
+    model: ModelSource
+    task: Task
+    seed: int
+    options: Options
+    tuning: str
+    scenarios: tuple[Scenario, ...]
+    skipped: dict[str, str]
+    recipes: dict[str, str]
+    contents: dict[str, str]
+    runs: Path
+
+    @property
+    def context(self) -> int:
+        """Look-back in steps."""
+        assert self.options.context is not None
+        return self.options.context
+
+    @property
+    def label(self) -> str:
+        """For messages."""
+        return f"{self.model.name} on {self.task.name}, seed {self.seed}"
+
+    @cached_property
+    def code(self) -> str:
+        """Hash of the code that the job uses."""
+        adapters = [
+            f"{registry.dataset(name).folder.package}.adapter" for name in self.recipes if name in registry.datasets()
+        ]
+        own = [self.model.module] if self.model.module else []
+        files = [self.model.file] if self.model.file else []
+        return code_hash([*ROOTS, *adapters, *own], files, self.runs / ".code.json")
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that determines the fitted weights."""
+        weights = self.options.weights
+        return canonical_hash(
+            {
+                "model": [self.model.name, self.model.card.version],
+                "task": self.task.hash,
+                "seed": self.seed,
+                "context": self.context,
+                "hyperparameters": self.options.hyperparameters,
+                "training": self.options.training,
+                "weights": _file_hash(weights) if weights else None,
+                "device": self.options.device,
+                "threads": self.options.threads,
+                "recipe": self.recipes[self.task.dataset],
+                "code": self.code,
+                "versions": versions(),
+            }
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.runs / "jobs" / self.task.name / self.model.name / f"seed-{self.seed}-{self.key}"
+
+    @property
+    def result_folder(self) -> Path:
+        """Where the Result of these scenarios is; its name tells parity settings and scenarios apart."""
+        evaluated = {
+            "scenarios": [scenario.key for scenario in self.scenarios],
+            "recipes": self.recipes,
+            # Scores do not depend on the batch size unless its last batch is dropped.
+            "drop_last": self.options.batch_size if self.options.drop_last else None,
+        }
+        return self.folder / f"result-{canonical_hash(evaluated)[:8]}"
+
+
+def resolve(
+    model: str | type, task: str | Task, seed: int, options: Options, runs: Path | None = None
+) -> Job:
+    """Resolve a request to a job, preparing the data that it needs.
+
+    Raises:
+        InputError: for an unknown model or task, a model that declares the task not applicable, or data that
+            cannot be prepared.
+    """
+    source = find_model(model)
+    task = registry.task(task) if isinstance(task, str) else task
+    if gap := source.card.gap(task.name):
+        raise InputError(f"{source.name} does not apply to {task.name}: {gap.reason}")
+    settings = source.card.settings_for(task.name)
+    if settings is None:
+        raise InputError(f"The card of {source.name} has no settings for {task.name}")
+    context = options.context or min(settings.context, task.max_context)
+    if context < 1:
+        raise InputError(f"The context must be positive, not {context}")
+    filled = Options(
+        context=context,
+        hyperparameters=settings.hyperparameters | options.hyperparameters,
+        training=settings.training | options.training,
+        conditions=options.conditions,
+        weights=options.weights,
+        device=_device(options.device),
+        threads=options.threads or len(os.sched_getaffinity(0)),
+        batch_size=options.batch_size,
+        drop_last=options.drop_last,
+    )
+    scenarios, skipped = scenarios_at_hand(task, options.conditions)
+    stores = {task.dataset, *(scenario.dataset for scenario in scenarios)}
+    provenance = {name: store.read_provenance(prepare.ensure(name)) for name in sorted(stores)}
+    overridden = options.hyperparameters or options.training
+    return Job(
+        model=source,
+        task=task,
+        seed=seed,
+        options=filled,
+        tuning=_tuning(settings.tuning, bool(overridden), context != settings.context),
+        scenarios=scenarios,
+        skipped=skipped,
+        recipes={name: one.recipe for name, one in provenance.items()},
+        contents={name: one.content for name, one in provenance.items()},
+        runs=runs or runs_folder(),
+    )
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: `TSBENCH_RUNS`, or `runs` in the present folder."""
+    return Path(os.environ.get("TSBENCH_RUNS", "runs"))
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def scenarios_at_hand(task: Task, conditions: Sequence[Condition]) -> tuple[tuple[Scenario, ...], dict[str, str]]:
+    """Scenarios whose data are at hand, and why the others are left out."""
+    wanted = [scenario for scenario in task.scenarios() if scenario.condition in conditions]
+    skipped = {}
+    for scenario in wanted:
+        if scenario.dataset != task.dataset and not prepare.at_hand(scenario.dataset):
+            skipped[scenario.key] = f"{scenario.dataset} is not prepared: tsbench data get {scenario.dataset}"
+    return tuple(scenario for scenario in wanted if scenario.key not in skipped), skipped
+
+
+def _tuning(declared: str, overridden: bool, other_context: bool) -> Literal["published", "default", "custom"]:
+    if overridden or (declared == "published" and other_context):
+        return "custom"
+    return "published" if declared == "published" else "default"
+
+
+def _device(asked: str) -> str:
+    if asked not in ("auto", "cpu", "cuda"):
+        raise InputError(f"Unknown device '{asked}'; there are auto, cpu, cuda")
+    if asked != "auto":
+        return asked
+    # Without importing torch: a driver is loaded and torch is not the CPU build.
+    driver = Path("/proc/driver/nvidia/version").exists()
+    return "cuda" if driver and "+cpu" not in importlib.metadata.version("torch") else "cpu"
+
+
+def _file_hash(path: Path) -> str:
+    import hashlib
+
+    if not path.is_file():
+        raise InputError(f"There is no file {path}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,276 @@
+"""Fits, evaluates and runs models on tasks and suites: finished work is reused, each job runs once, none is lost.
+
+Everything heavy is imported when a job has to be executed; a run that is reused imports no torch.
+"""
+
+import shlex
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tsbench import atomic, registry
+from tsbench.contracts import InputError, JobFailed, Result, Suite, SuiteEntry, Task
+from tsbench.evaluation.record import read_result
+from tsbench.locks import hold
+
+from .fitted import read_fit
+from .job import Job, Options, resolve, runs_folder
+
+Stage = Literal["fit", "eval", "run"]
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        job: the job.
+        folder: its Result folder, or None after `fit`.
+        result: the Result, or None after `fit`.
+        fit: record of the fit (validation loss, cost, history); empty where nothing was fitted.
+        reused: whether everything was there already.
+        seconds: where the time went, by stage.
+        error: why it failed, or empty.
+    """
+
+    job: Job
+    folder: Path | None = None
+    result: Result | None = None
+    fit: dict[str, Any] = field(default_factory=dict)
+    reused: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How jobs are carried out; none of it changes a number.
+
+    Attributes:
+        fresh: start over instead of reusing finished work.
+        wait: wait for another process that has the same job, instead of stopping.
+        save_forecasts: keep the forecasts as Zarr beside the Result.
+        track: log Results to MLflow.
+        progress: draw progress bars.
+        say: takes one line for the person at the terminal.
+    """
+
+    fresh: bool = False
+    wait: bool = False
+    save_forecasts: bool = False
+    track: bool = True
+    progress: bool = False
+    say: Say = lambda text: None
+
+
+def run(
+    model: str | type,
+    task: str | Task,
+    *,
+    seeds: Sequence[int] = (0,),
+    options: Options | None = None,
+    conduct: Conduct | None = None,
+    stage: Stage = "run",
+    experiment: str = "single",
+) -> list[Outcome]:
+    """Run a model on a task, once a seed.
+
+    Args:
+        model: name, `FILE.py`, `FILE.py:CLASS`, or a class.
+        task: name, or a Task.
+        seeds: one job each.
+        options: what determines the numbers beside model, task and seed.
+        conduct: how the jobs are carried out.
+        stage: `fit` (validation only), `eval` (the Result, from a finished fit) or `run` (both).
+        experiment: MLflow experiment, a suite's name where the jobs belong to one.
+
+    Returns:
+        One outcome a seed, in order.
+
+    Raises:
+        InputError: for wrong input, or where another process has the same job.
+        JobFailed: where a job fails.
+    """
+    options, conduct = options or Options(), conduct or Conduct()
+    outcomes = []
+    for seed in seeds:
+        start = time.perf_counter()
+        job = resolve(model, task, seed, options)
+        outcome = Outcome(job, seconds={"resolve": time.perf_counter() - start})
+        outcomes.append(outcome)
+        _carry_out(outcome, conduct, stage)
+    if conduct.track and stage != "fit":
+        _track(outcomes, experiment, conduct.say)
+    return outcomes
+
+
+def run_suite(suite: str | Suite, *, seeds: Sequence[int] | None = None, conduct: Conduct | None = None) -> list[Outcome]:
+    """Run every model of a suite on every task and seed; a job that fails stops no other.
+
+    Returns:
+        One outcome a job; `error` says why one failed.
+
+    Raises:
+        InputError: for an unknown suite, or where its data cannot be prepared.
+    """
+    suite = registry.suite(suite) if isinstance(suite, str) else suite
+    conduct = conduct or Conduct()
+    # All are resolved first: wrong input shows before hours of work.
+    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds)]
+    for outcome in outcomes:
+        try:
+            _carry_out(outcome, conduct, "run")
+        except (InputError, JobFailed) as error:
+            outcome.error = str(error)
+            conduct.say(f"failed {outcome.job.label}: {error}")
+    if conduct.track:
+        _track([outcome for outcome in outcomes if not outcome.error], suite.name, conduct.say)
+    return outcomes
+
+
+def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
+    """Every job of a suite: task by task, model by model, seed by seed.
+
+    Raises:
+        InputError: for an unknown task or model, or data that cannot be prepared.
+    """
+    return [
+        resolve(entry.model, task, seed, _options(suite, entry))
+        for task in suite.tasks
+        for entry in suite.models
+        if not registry.model(entry.model).gap(task)
+        for seed in seeds or suite.seeds
+    ]
+
+
+def command_of(job: Job) -> str:
+    """The command that makes a job's Result again."""
+    options, words = job.options, ["tsbench", "run", str(job.model.file or job.model.name), job.task.name]
+    words += ["--seed", str(job.seed), "--context", str(job.context)]
+    settings = job.model.card.settings_for(job.task.name)
+    for flag, chosen, declared in (
+        ("--set", options.hyperparameters, settings.hyperparameters if settings else {}),
+        ("--train", options.training, settings.training if settings else {}),
+    ):
+        for name, value in chosen.items():
+            if name not in declared or declared[name] != value:
+                words += [flag, f"{name}={value}"]
+    if options.weights is not None:
+        words += ["--weights", options.weights.name]
+    if options.drop_last:
+        words += ["--batch-size", str(options.batch_size), "--drop-last"]
+    return shlex.join(words)
+
+
+def _carry_out(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+    job = outcome.job
+    if not conduct.fresh and _reuse(outcome, stage, conduct):
+        return
+    _make_folder(job)
+    with hold(job.folder / "lock", wait=conduct.wait, tell=conduct.say):
+        # Another process may have finished the job while this one waited.
+        if not conduct.fresh and _reuse(outcome, stage, conduct):
+            return
+        _execute(outcome, conduct, stage)
+
+
+def _reuse(outcome: Outcome, stage: Stage, conduct: Conduct) -> bool:
+    """Whether the finished work of an earlier run serves; fills the outcome if so."""
+    job = outcome.job
+    if stage == "fit":
+        outcome.fit = read_fit(job.folder)
+        if not outcome.fit:
+            return False
+        outcome.reused = True
+        conduct.say(f"reused fit of {job.label}: {job.folder}")
+        return True
+    if not (job.result_folder / "result.json").is_file():
+        return False
+    if conduct.save_forecasts and not (job.folder / "forecast.zarr").is_dir():
+        return False
+    outcome.folder, outcome.result, outcome.reused = job.result_folder, read_result(job.result_folder), True
+    conduct.say(f"reused Result of {job.label}: {job.result_folder}")
+    return True
+
+
+def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+    job, clock = outcome.job, _Clock(outcome.seconds)
+    if conduct.track and stage != "fit":
+        _warm_up()
+    from . import execute
+
+    clock.lap("import")
+    atomic.remove_leftovers(job.folder)
+    if conduct.fresh:
+        execute.discard(job)
+    execution = execute.Execution(job, conduct.progress)
+    clock.lap("data and model")
+    if stage != "eval":
+        outcome.fit = execution.fit()
+        clock.lap("fit")
+    if stage == "fit":
+        if not outcome.fit:
+            conduct.say(f"{job.model.name} has nothing to fit; go on with: tsbench eval {job.model.name} {job.task.name}")
+        return
+    if stage == "eval" and execution.fits and job.options.weights is None:
+        if not read_fit(job.folder):
+            raise InputError(
+                f"{job.label} is not fitted. First: tsbench fit {job.model.name} {job.task.name} (or use tsbench run)"
+            )
+        execution.fit()
+    outcome.result = execution.evaluate(command_of(job), conduct.save_forecasts)
+    outcome.folder = job.result_folder
+    clock.lap("evaluate")
+
+
+def _options(suite: Suite, entry: SuiteEntry) -> Options:
+    return Options(
+        context=entry.context,
+        hyperparameters=entry.hyperparameters,
+        training=entry.training,
+        conditions=suite.conditions,
+    )
+
+
+def _track(outcomes: Iterable[Outcome], experiment: str, say: Say) -> None:
+    from tsbench.tracking import log_results
+
+    folders = [outcome.folder for outcome in outcomes if outcome.folder is not None and not outcome.reused]
+    if not folders:
+        return
+    start = time.perf_counter()
+    log_results(folders, experiment, say=say)
+    for outcome in outcomes:
+        if outcome.folder in folders:
+            outcome.seconds["MLflow"] = (time.perf_counter() - start) / len(folders)
+
+
+def _warm_up() -> None:
+    from tsbench.tracking import warm_up
+
+    warm_up()
+
+
+def _make_folder(job: Job) -> None:
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write in {job.runs}: {error.strerror}. Set TSBENCH_RUNS to a folder you can write."
+        ) from error
+
+
+class _Clock:
+    """Laps into a dictionary of seconds."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds, self.last = seconds, time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self.last
+        self.last = now
+

@@ -1,0 +1,99 @@
+"""Makes a Result from a forecast that was made elsewhere; the same code checks submissions."""
+
+from pathlib import Path
+
+from tsbench import registry
+from tsbench.contracts import (
+    CONDITIONS,
+    ModelRecord,
+    Result,
+    ResultProvenance,
+    TaskRecord,
+    Track,
+)
+from tsbench.data.task_data import TaskData
+from tsbench.evaluation.evaluate import Evaluation, tally_for
+from tsbench.evaluation.forecast_store import SavedForecast, check_forecast
+from tsbench.evaluation.record import write_result
+
+from .code import ROOTS, code_hash
+from .execute import created_now, host_class
+from .job import runs_folder, scenarios_at_hand, versions
+
+
+def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path, Result]:
+    """Score a saved forecast and write the Result folder.
+
+    Args:
+        forecast: a Zarr v3 group, see `tsbench.evaluation.forecast_store`.
+        task_name: the task that it answers.
+        out: the Result folder; by default below the runs folder.
+
+    Raises:
+        InputError: for an unknown task, or a forecast that does not fit it.
+    """
+    task = registry.task(task_name)
+    scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
+    # Test windows do not depend on the look-back; a look-back of one period exists in every task.
+    data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
+    cases = {name: len(opened.windows("test", task.period)) for name, opened in data.items()}
+    shapes = {
+        scenario.key: (cases[scenario.dataset], task.horizon, len(data[scenario.dataset].targets))
+        for scenario in scenarios
+    }
+    saved = check_forecast(forecast, task, shapes)
+    evaluation = _tally(saved, data, cases)
+    counts = {condition: 0 for condition in CONDITIONS}
+    for scenario in saved.scenarios:
+        counts[scenario.condition] += 1
+    missing = {one.key: "the forecast has no array for it" for one in scenarios if one not in saved.scenarios}
+    result = Result(
+        model=ModelRecord(name=saved.model, version=1, hyperparameters={}, parameters=None),
+        task=TaskRecord(
+            name=task.name,
+            version=task.version,
+            hash=task.hash,
+            dataset=task.dataset,
+            recipe={name: opened.table.recipe for name, opened in data.items()},
+            content={name: opened.table.content for name, opened in data.items()},
+        ),
+        seed=0,
+        track=Track(context=None, tuning="unknown", learning="unknown"),
+        trained_on=(),
+        primary=task.primary,
+        scores=evaluation.scores(),
+        scenarios={condition: count for condition, count in counts.items() if count},
+        cases=evaluation.cases,
+        skipped=skipped | missing,
+        cost={},
+        provenance=ResultProvenance(
+            created=created_now(),
+            command=f"tsbench score {forecast.name} {task.name}",
+            code=code_hash(ROOTS),
+            versions=versions(),
+            host=host_class("cpu"),
+            threads=1,
+        ),
+    )
+    folder = out or runs_folder() / "scored" / task.name / saved.model
+    write_result(folder, result, evaluation.score_columns(), evaluation.unit_columns(), None)
+    return folder, result
+
+
+def _tally(saved: SavedForecast, data: dict[str, TaskData], cases: dict[str, int]) -> Evaluation:
+    evaluation = Evaluation()
+    for scenario in saved.scenarios:
+        opened = data[scenario.dataset]
+        windows = opened.windows("test", opened.task.period)
+        tally = tally_for(opened.task, scenario, opened, cases[scenario.dataset])
+        for index, values in saved.batches(scenario):
+            if saved.space != opened.task.space:
+                values = opened.from_units(values) if saved.space == "units" else opened.to_metric_space(values)
+            observed, valid = windows.gather_truth(index)
+            tally.update(values, observed, valid, opened.seasonal_error, index)
+        evaluation.tallies.append(tally)
+        if scenario.condition == "regular" and not evaluation.cases:
+            evaluation.cases = cases[scenario.dataset]
+    return evaluation
+
+

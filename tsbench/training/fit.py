@@ -1,0 +1,130 @@
+"""Fits a neural model with Lightning's Trainer: early stopping, best weights, resume, deterministic for a seed."""
+
+import copy
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+
+from tsbench.contracts import InputError, JobFailed
+from tsbench.data.datamodule import TaskDataModule
+
+from .checkpoint import LAST_CHECKPOINT, EpochCheckpoint, read_checkpoint
+from .cost import count_flops
+from .module import NeuralForecaster
+from .settings import TrainingSettings
+from .source import FitReport, TaskSource
+
+
+def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
+    """Train a model on a task; on return it holds the weights with the lowest validation loss.
+
+    A fit that was interrupted goes on after its last whole epoch where `source.folder` keeps its checkpoint, and
+    ends with the same bits as one that was not.
+
+    Raises:
+        InputError: where the checkpoint is damaged, or the last batch alone is asked to be dropped.
+        JobFailed: where the loss is not finite.
+    """
+    settings = model.settings = source.settings
+    module = TaskDataModule(
+        source.train, source.validation, settings.batch_size, source.seed, settings.drop_last
+    )
+    steps = len(module.train_dataloader())
+    if steps == 0:
+        raise InputError(f"{len(module.train)} training windows make no batch of {settings.batch_size}")
+    resume = _resume_from(source.folder)
+    checkpoint = EpochCheckpoint(source.folder, source.on_epoch)
+    trainer = _trainer(settings, source, checkpoint)
+    flops = _flops(model, module)
+    # Dropout draws from the global generator: seeded here, kept in checkpoints, restored for the caller.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
+        torch.manual_seed(source.seed)
+        try:
+            trainer.fit(model, datamodule=module, ckpt_path=resume, weights_only=True)
+        except SystemExit as stop:
+            # Lightning turns Ctrl-C into exit(1) once it has put everything down.
+            raise KeyboardInterrupt from stop
+    if checkpoint.best_loss is None:
+        raise JobFailed(f"Training diverged: the validation loss is {checkpoint.last_loss}; try a lower learning rate")
+    checkpoint.restore_best(model)
+    epochs = len(checkpoint.history)
+    per_step, per_validation = flops
+    total = None if per_step is None or per_validation is None else epochs * (steps * per_step + per_validation)
+    detail = {
+        "best_epoch": checkpoint.best_epoch + 1,
+        "flops_per_step": per_step,
+        "steps_per_epoch": steps,
+        "history": checkpoint.history,
+    }
+    return FitReport(validation_loss=checkpoint.best_loss, epochs=epochs, flops=total, detail=detail)
+
+
+class LearningRateSchedule(Callback):
+    """Sets the learning rate of each epoch as a function of its number alone, so that resuming needs no state."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self.settings = settings
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set the rate."""
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = self.settings.learning_rate_at(trainer.current_epoch)
+
+
+def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCheckpoint) -> pl.Trainer:
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    callbacks: list[Callback] = [LearningRateSchedule(settings), checkpoint]
+    if settings.patience:
+        callbacks.append(EarlyStopping("validation_loss", patience=settings.patience, min_delta=0.0))
+    if source.progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=25))
+    return pl.Trainer(
+        accelerator="cpu" if source.device == "cpu" else "gpu",
+        devices=1,
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=True,
+        enable_progress_bar=source.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        inference_mode=True,
+    )
+
+
+def _resume_from(folder: Path | None) -> str | None:
+    path = folder / LAST_CHECKPOINT if folder else None
+    if path is None or not path.is_file():
+        return None
+    read_checkpoint(path)
+    return str(path)
+
+
+def _flops(model: NeuralForecaster, module: TaskDataModule) -> tuple[float | None, float | None]:
+    """FLOPs of one training step, and of one pass over the validation part."""
+    twin = copy.deepcopy(model)
+    cases = torch.arange(min(module.batch_size, len(module.train)))
+    batch = module.train.gather(cases)
+
+    def step() -> Any:
+        twin.loss(batch).backward()
+
+    def forward() -> Any:
+        with torch.no_grad():
+            twin.loss(batch)
+
+    with torch.random.fork_rng(devices=[]):
+        per_step, per_forward = count_flops(step), count_flops(forward)
+    if per_step is None or per_forward is None:
+        return None, None
+    return per_step, per_forward / len(cases) * len(module.validation)
+
+

@@ -1,0 +1,113 @@
+"""NeuralForecaster: the base of neural models. A model writes `__init__` and `forward`; the rest is here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tsbench.contracts import Forecast, TaskShape
+from tsbench.contracts.model import Fits
+
+from .settings import TrainingSettings
+from .source import FitReport, TaskSource
+
+LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+
+
+@dataclass(frozen=True)
+class NoHyperparameters:
+    """A model without any."""
+
+
+class NeuralForecaster(pl.LightningModule):
+    """A point forecaster that is trained by gradient descent.
+
+    Subclasses define `__init__(self, shape, hyperparameters)`, which calls `super().__init__(shape)`, and
+    `forward(self, batch)`, which returns the forecast in model space, shape (sample, lead_time, target). Their
+    hyper-parameters are a frozen dataclass named `Hyperparameters`.
+    """
+
+    fits: ClassVar[Fits] = "task"
+    uses: ClassVar[frozenset[str]] = frozenset({"context"})
+    Hyperparameters: ClassVar[type] = NoHyperparameters
+
+    def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
+        super().__init__()
+        self.shape = shape
+        self.settings = TrainingSettings()
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def predict(
+        self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
+    ) -> Forecast:
+        """Point forecast of a batch."""
+        return Forecast(self(batch))
+
+    def fit(self, source: TaskSource, init: Mapping[str, torch.Tensor] | None = None) -> FitReport:
+        """Train on the source from the present weights, or from `init` (a state_dict)."""
+        from .fit import fit_by_gradient
+
+        if init is not None:
+            self.load_state_dict(dict(init), strict=True)
+        return fit_by_gradient(self, source)
+
+    def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
+        """Training loss over the observed targets of a batch, a scalar."""
+        function = LOSSES[self.settings.loss]
+        forecast, target = self(batch), batch["target"]
+        if "valid" not in batch:
+            return function(forecast, target, reduction=reduction)
+        each = torch.where(batch["valid"], function(forecast, target, reduction="none"), 0.0)
+        return each.sum() if reduction == "sum" else each.sum() / batch["valid"].sum().clamp_min(1)
+
+    def training_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> torch.Tensor:
+        """One step of the Trainer."""
+        loss = self.loss(batch)
+        self._add("train", loss.detach())
+        return loss
+
+    def validation_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> None:
+        """Sums the loss over the validation windows, so that its mean does not depend on the batch size."""
+        values = batch["valid"].sum() if "valid" in batch else batch["target"].numel()
+        self._add("validation", self.loss(batch, reduction="sum"), values)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean of the epoch's training losses."""
+        self.log("train_loss", self._take("train"))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation loss, which early stopping and the choice of weights watch."""
+        self.log("validation_loss", self._take("validation"))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam; the learning rate of each epoch is set by the fit."""
+        decay, rate = self.settings.weight_decay, self.settings.learning_rate
+        return torch.optim.Adam(self.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_index: int) -> Any:
+        """Batches know how to move; those that are in place stay."""
+        return batch.to(device)
+
+    def _add(self, stage: str, loss: torch.Tensor, count: torch.Tensor | int = 1) -> None:
+        pair = torch.stack([loss.double(), torch.as_tensor(count, dtype=torch.float64, device=loss.device)])
+        self._sums[stage] = self._sums[stage] + pair if stage in self._sums else pair
+
+    def _take(self, stage: str) -> float:
+        total, count = self._sums.pop(stage).tolist()
+        return total / count
+
+
+def build(model: type, shape: TaskShape, hyperparameters: Any, seed: int) -> Any:
+    """Build a model; its initial weights depend on `seed` alone, and the global generator is left untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model(shape, hyperparameters)
+
+
+def is_neural(model: Any) -> bool:
+    """Whether a model has weights to save."""
+    return isinstance(model, nn.Module) and any(True for _ in model.state_dict())

@@ -1,0 +1,104 @@
+"""How a neural model is trained: a typed record, filled from a model's card and checked when it is read."""
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from tsbench.contracts import InputError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Training of a neural model with Adam.
+
+    Attributes:
+        loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets.
+        learning_rate: of the first epochs.
+        decay: factor on the learning rate after each further epoch.
+        constant_epochs: epochs before the first decay; 2 repeats the reference codes, which call their schedule
+            with the epoch just finished, so that epochs 1 and 2 run at the same rate.
+        weight_decay: Adam's L2 term.
+        batch_size: windows a step.
+        epochs: at most.
+        patience: epochs without a lower validation loss before training stops; 0 never stops early.
+        drop_last: leave out the last incomplete training batch.
+    """
+
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    learning_rate: float = 1e-3
+    decay: float = 1.0
+    constant_epochs: int = 2
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    epochs: int = 10
+    patience: int = 3
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        positive = ("learning_rate", "decay", "batch_size", "epochs")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("constant_epochs", "weight_decay", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0.
+
+        Example:
+            >>> [TrainingSettings(learning_rate=1.0, decay=0.5).learning_rate_at(epoch) for epoch in range(4)]
+            [1.0, 1.0, 0.5, 0.25]
+        """
+        return self.learning_rate * self.decay ** max(0, epoch - max(self.constant_epochs, 1) + 1)
+
+
+def fill(record: type[Record], values: dict[str, Any], where: str) -> Record:
+    """Fill a dataclass of settings from a dictionary, checking names and types.
+
+    Args:
+        record: a dataclass whose fields are int, float, bool, str, a Literal of these, or one of them or None.
+        values: name → value; a float field also takes an int.
+        where: what is being read, for the message.
+
+    Raises:
+        InputError: for a name that the record does not have, a value of another type, or one out of range.
+    """
+    types = get_type_hints(record)
+    known = {field.name: field for field in fields(record)}  # type: ignore[arg-type]
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{where}: unknown setting '{name}'; there are {', '.join(known) or 'none'}")
+        if not _fits(value, types[name]):
+            raise InputError(f"{where}: {name} must be {_describe(types[name])}, not {value!r}")
+    missing = [
+        name
+        for name, one in known.items()
+        if name not in values and one.default is MISSING and one.default_factory is MISSING
+    ]
+    if missing:
+        raise InputError(f"{where}: {', '.join(missing)} must be given")
+    try:
+        return record(**values)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(_fits(value, one) for one in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(kind)))
+    return getattr(kind, "__name__", str(kind))
