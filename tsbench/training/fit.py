@@ -2,13 +2,15 @@
 
 import copy
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from tqdm import tqdm
 
 from tsbench.contracts import InputError, JobFailed
 from tsbench.data.datamodule import TaskDataModule
@@ -77,6 +79,31 @@ class LearningRateSchedule(Callback):
             group["lr"] = self.settings.learning_rate_at(trainer.current_epoch)
 
 
+class EpochBar(Callback):
+    """One progress bar an epoch on standard error, so that standard output stays a table or JSON."""
+
+    every = 25
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the epoch's bar."""
+        title = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.bar = tqdm(total=trainer.num_training_batches, desc=title, file=sys.stderr, leave=False, ncols=79)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:
+        """Move the bar now and then."""
+        step = arguments[-1] + 1
+        if step % self.every == 0:
+            self.bar.update(step - self.bar.n)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close it."""
+        self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Close it on the way out."""
+        self.bar.close()
+
+
 def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCheckpoint) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -84,7 +111,7 @@ def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCh
     if settings.patience:
         callbacks.append(EarlyStopping("validation_loss", patience=settings.patience, min_delta=0.0))
     if source.progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=25))
+        callbacks.append(EpochBar())
     return pl.Trainer(
         accelerator="cpu" if source.device == "cpu" else "gpu",
         devices=1,
@@ -92,7 +119,7 @@ def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCh
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=True,
-        enable_progress_bar=source.progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

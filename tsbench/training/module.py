@@ -39,7 +39,7 @@ class NeuralForecaster(pl.LightningModule):
         super().__init__()
         self.shape = shape
         self.settings = TrainingSettings()
-        self._sums: dict[str, torch.Tensor] = {}
+        self._losses: dict[str, list[tuple[torch.Tensor, Any]]] = {"train": [], "validation": []}
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
@@ -67,21 +67,21 @@ class NeuralForecaster(pl.LightningModule):
     def training_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> torch.Tensor:
         """One step of the Trainer."""
         loss = self.loss(batch)
-        self._add("train", loss.detach())
+        self._losses["train"].append((loss.detach(), 1))
         return loss
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> None:
         """Sums the loss over the validation windows, so that its mean does not depend on the batch size."""
         values = batch["valid"].sum() if "valid" in batch else batch["target"].numel()
-        self._add("validation", self.loss(batch, reduction="sum"), values)
+        self._losses["validation"].append((self.loss(batch, reduction="sum"), values))
 
     def on_train_epoch_end(self) -> None:
         """Log the mean of the epoch's training losses."""
-        self.log("train_loss", self._take("train"))
+        self.log("train_loss", self._mean_loss("train"))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation loss, which early stopping and the choice of weights watch."""
-        self.log("validation_loss", self._take("validation"))
+        self.log("validation_loss", self._mean_loss("validation"))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam; the learning rate of each epoch is set by the fit."""
@@ -92,13 +92,19 @@ class NeuralForecaster(pl.LightningModule):
         """Batches know how to move; those that are in place stay."""
         return batch.to(device)
 
-    def _add(self, stage: str, loss: torch.Tensor, count: torch.Tensor | int = 1) -> None:
-        pair = torch.stack([loss.double(), torch.as_tensor(count, dtype=torch.float64, device=loss.device)])
-        self._sums[stage] = self._sums[stage] + pair if stage in self._sums else pair
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":
+            # Lightning notes the hook at work some forty times a step; nn.Module's own way is a tenth of a step.
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
-    def _take(self, stage: str) -> float:
-        total, count = self._sums.pop(stage).tolist()
-        return total / count
+    def _mean_loss(self, stage: str) -> float:
+        """Mean over the stage's batches, weighted by their counts; the sums start anew."""
+        losses, counts = zip(*self._losses[stage], strict=True)
+        self._losses[stage] = []
+        total = torch.stack([loss.double() for loss in losses]).sum()
+        return float(total / sum(counts))
 
 
 def build(model: type, shape: TaskShape, hyperparameters: Any, seed: int) -> Any:
