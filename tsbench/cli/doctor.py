@@ -66,7 +66,7 @@ def _compilers() -> Iterator[Check]:
 
 def _folders() -> Iterator[Check]:
     from tsbench.data.store import store_root
-    from tsbench.jobs.job import runs_folder
+    from tsbench.folders import runs_folder
 
     for what, folder, variable in (
         ("stores", store_root(), "TSBENCH_DATA"),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from tsbench import registry
 from tsbench.contracts import CONDITIONS, Condition, InputError, Scenario, Task, canonical_hash
 from tsbench.data import prepare, store
+from tsbench.folders import runs_folder
 
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
@@ -181,11 +182,6 @@ def resolve(
         contents={name: one.content for name, one in provenance.items()},
         runs=runs or runs_folder(),
     )
-
-
-def runs_folder() -> Path:
-    """Where runs are kept: `TSBENCH_RUNS`, or `runs` in the present folder."""
-    return Path(os.environ.get("TSBENCH_RUNS", "runs"))
 
 
 @cache

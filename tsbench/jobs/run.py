@@ -16,7 +16,7 @@ from tsbench.evaluation.record import read_result
 from tsbench.locks import hold
 
 from .fitted import read_fit
-from .job import Job, Options, resolve, runs_folder
+from .job import Job, Options, resolve
 
 Stage = Literal["fit", "eval", "run"]
 Say = Callable[[str], None]

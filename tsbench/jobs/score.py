@@ -15,10 +15,11 @@ from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Evaluation, tally_for
 from tsbench.evaluation.forecast_store import SavedForecast, check_forecast
 from tsbench.evaluation.record import write_result
+from tsbench.folders import runs_folder
 
 from .code import ROOTS, code_hash
 from .execute import created_now, host_class
-from .job import runs_folder, scenarios_at_hand, versions
+from .job import scenarios_at_hand, versions
 
 
 def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path, Result]:
