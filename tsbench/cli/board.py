@@ -1,0 +1,118 @@
+"""`tsbench board`: builds the leaderboard pages, or prints a leaderboard. Commands import what they need."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import as_json, note, table
+
+if TYPE_CHECKING:
+    from tsbench.leaderboard.site.view import View
+
+app = typer.Typer(
+    name="board", help="Leaderboards: build the pages, or print the table.", no_args_is_help=True
+)
+
+Runs = Annotated[Path, typer.Option(help="Folder with Results, beside those checked in with the suite.")]
+Missing = Annotated[
+    str, typer.Option(help="Cells without a value: error, drop or impute (the baseline's error).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@app.command()
+def build(
+    suite: Annotated[
+        str | None, typer.Argument(help="Suite; without it, all suites that have Results.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("runs/board"),
+    missing: Missing = "impute",
+    json: AsJson = False,
+) -> None:
+    """Build the pages of a suite, or of all suites that have Results."""
+    from tsbench.leaderboard.collect import catalogue
+    from tsbench.leaderboard.site.build import write_site
+
+    views = _views([suite] if suite else None, runs, missing)
+    page = write_site(views, catalogue(), out)
+    if json:
+        as_json({"page": str(page), "suites": {one.collection.suite.name: _records(one) for one in views}})
+        return
+    for one in views:
+        _print(one)
+    note(f"Pages: {page}")
+
+
+@app.command()
+def show(suite: str, runs: Runs = Path("runs"), missing: Missing = "impute", json: AsJson = False) -> None:
+    """Print the leaderboard of a suite."""
+    (view,) = _views([suite], runs, missing)
+    if json:
+        as_json(_records(view))
+    else:
+        _print(view)
+
+
+def _views(names: list[str] | None, runs: Path, missing: str) -> "list[View]":
+    from tsbench import registry
+    from tsbench.contracts import InputError
+    from tsbench.evaluation.record import find_results
+    from tsbench.leaderboard.aggregate import MISSING
+    from tsbench.leaderboard.collect import catalogue, result_folders
+    from tsbench.leaderboard.site.build import views_of
+
+    chosen = next((one for one in MISSING if one == missing), None)
+    if chosen is None:
+        raise InputError(f"Unknown choice '{missing}' for --missing; there are {', '.join(MISSING)}")
+    suites = [registry.suite(name) for name in names] if names else list(registry.suites().values())
+    folders = find_results(runs) if runs.is_dir() else []
+    folders += [folder for suite in suites for folder in result_folders(suite.name, None)]
+    views = views_of(suites, folders, catalogue(), chosen)
+    if names:
+        return views
+    found = [view for view in views if view.entries]
+    if not found:
+        raise InputError(f"No Results in {runs}. Make some: tsbench run quick")
+    return found
+
+
+def _print(view: "View") -> None:
+    from tsbench.leaderboard.site import text
+
+    board = view.standings.table
+    if board.empty:
+        note(
+            f"{view.collection.suite.name} has no Results yet. Make them: tsbench run {view.collection.suite.name}"
+        )
+        return
+    rows = [
+        [
+            row["entry"],
+            row["context"],
+            text.fixed(row["mean_rank"], 2),
+            text.percent(row["win_rate"], 0),
+            text.percent(row["skill"]),
+            f"{row['cells']}/{row['cells'] + row['missing']}",
+            row["seeds"],
+            text.duration(row["fit_seconds"] + row["predict_seconds"]),
+        ]
+        for row in board.to_dict("records")
+    ]
+    columns = ["entry", "context", "mean rank", "win rate", "skill score", "cells", "seeds", "time per task"]
+    suite = view.collection.suite
+    table(columns, rows, f"{suite.title}: skill against {suite.baseline}")
+    refused = len(view.collection.refused)
+    if refused:
+        note(
+            f"{refused} {'Result is' if refused == 1 else 'Results are'} not ranked; the suite's page says why."
+        )
+
+
+def _records(view: "View") -> list[dict[str, Any]]:
+    board: pd.DataFrame = view.standings.table
+    return [
+        {key: None if value != value else value for key, value in row.items()}
+        for row in board.to_dict("records")
+    ]

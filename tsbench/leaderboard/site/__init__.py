@@ -1,0 +1,1 @@
+"""The pages: templates, one style sheet, one small script, and the functions that fill them."""

@@ -1,0 +1,49 @@
+// Sorts tables by a click or key on a column's heading. Without this file the tables are plain tables.
+"use strict";
+
+function keyOf(cell, numeric) {
+  const text = cell.dataset.key === undefined ? cell.textContent.trim() : cell.dataset.key;
+  if (!numeric) return text.toLowerCase();
+  const value = Number.parseFloat(text);
+  return Number.isNaN(value) ? null : value;
+}
+
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function sortBy(table, column, numeric, descending) {
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows, (row) => ({ row, key: keyOf(row.cells[column], numeric) }));
+  const known = rows.filter((one) => one.key !== null);
+  const empty = rows.filter((one) => one.key === null); // cells without a value stay at the end
+  known.sort((a, b) => (descending ? compare(b.key, a.key) : compare(a.key, b.key)));
+  const sorted = document.createDocumentFragment();
+  for (const one of known.concat(empty)) sorted.append(one.row);
+  body.append(sorted);
+}
+
+function makeSortable(table, announce) {
+  const headings = Array.from(table.tHead.rows[0].cells);
+  headings.forEach((heading, column) => {
+    if (heading.hasAttribute("data-fixed")) return;
+    const numeric = heading.classList.contains("num");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const descending = heading.getAttribute("aria-sort") === "ascending";
+      for (const other of headings) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      sortBy(table, column, numeric, descending);
+      announce.textContent = `Sorted by ${button.textContent}, ${descending ? "descending" : "ascending"}`;
+    });
+  });
+}
+
+const announce = document.createElement("p");
+announce.className = "hidden";
+announce.setAttribute("aria-live", "polite");
+document.body.append(announce);
+for (const table of document.querySelectorAll("table.sortable")) makeSortable(table, announce);

@@ -1,0 +1,91 @@
+"""The overview: suites with their best entries, what was measured on what, and which models there are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tsbench import registry
+from tsbench.contracts import CONDITIONS, ModelCard, Task
+from tsbench.leaderboard.entries import shown
+
+from . import text
+from .model_page import model_names
+from .view import View, metric_name, model_href, task_href
+
+BEST = 3
+
+
+def index_context(
+    views: Sequence[View], tasks: Mapping[str, Task], cards: Mapping[str, ModelCard]
+) -> dict[str, Any]:
+    """Everything that index.html shows."""
+    return {
+        "title": "Leaderboards",
+        "suites": [_suite(view) for view in views],
+        "tasks": [_task(name, tasks.get(name), views) for name in task_names(views)],
+        "models": [_model(name, cards.get(name), views) for name in model_names(views)],
+    }
+
+
+def task_names(views: Sequence[View]) -> list[str]:
+    """Tasks of all suites, each once, in the order of the suites."""
+    return list(dict.fromkeys(task for view in views for task in view.collection.suite.tasks))
+
+
+def _suite(view: View) -> dict[str, Any]:
+    suite, collection = view.collection.suite, view.collection
+    best = [
+        {
+            "entry": row["entry"],
+            "href": model_href(row["model"]),
+            **view.statistics(row),
+        }
+        for row in view.standings.table.head(BEST).to_dict("records")
+    ]
+    facts = f"{len(suite.tasks)} tasks · {len(view.entries)} entries · {len(collection.stored)} Results"
+    return {
+        "name": suite.name,
+        "slug": text.slug(suite.name),
+        "title": suite.title,
+        "summary": suite.summary,
+        "href": view.href,
+        "best": best,
+        "facts": facts.replace("1 tasks", "1 task") if len(suite.tasks) == 1 else facts,
+    }
+
+
+def _task(name: str, task: Task | None, views: Sequence[View]) -> dict[str, Any]:
+    stored = {
+        id(one): (entry, one)
+        for view in views
+        for (entry, of, _), one in view.collection.stored.items()
+        if of == name
+    }
+    known = registry.datasets().get(task.dataset) if task else None
+    return {
+        "name": name,
+        "href": task_href(name),
+        "dataset": task.dataset if task else text.NOTHING,
+        "field": known.card.field if known else text.NOTHING,
+        "horizon": task.horizon if task else "",
+        "metric": metric_name(task.primary) if task else text.NOTHING,
+        "conditions": ", ".join(one for one in CONDITIONS if task and task.grids(one)),
+        "entries": len({entry for entry, _ in stored.values()}),
+        "results": len(stored),
+    }
+
+
+def _model(name: str, card: ModelCard | None, views: Sequence[View]) -> dict[str, Any]:
+    results = {
+        id(one): one.result.task.name
+        for view in views
+        for one in view.collection.stored.values()
+        if one.result.model.name == name
+    }
+    return {
+        "name": shown(name),
+        "href": model_href(name),
+        "kind": card.kind if card else text.NOTHING,
+        "summary": card.summary if card else "Not installed here: known from its Results only.",
+        "tasks": len(set(results.values())),
+        "results": len(results),
+    }

@@ -1,0 +1,188 @@
+"""One suite as the pages see it: its collection, its standings, and the cells of their tables."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from tsbench.contracts import CONDITIONS, NotApplicable
+from tsbench.leaderboard.collect import Collection, Stored
+from tsbench.leaderboard.entries import Entry
+from tsbench.leaderboard.standings import Standings, costs
+
+from . import text
+
+STATES = {"missing": "missing", "skipped": "skipped", "not_applicable": "n/a"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: its text, the number it is sorted by, what is written below, or why it is empty."""
+
+    text: str
+    key: str = ""
+    below: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A suite with everything that its pages show."""
+
+    collection: Collection
+    standings: Standings
+
+    @property
+    def href(self) -> str:
+        """The suite's page, from the root of the site."""
+        return suite_href(self.collection.suite.name)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Entries, best first."""
+        known = {entry.name: entry for entry in self.collection.entries}
+        return [known[name] for name in self.standings.table["entry"]]
+
+    @cached_property
+    def values(self) -> dict[tuple[str, str, str], list[float]]:
+        """(entry, task, condition) → value of the primary metric for each seed, in the order of the seeds."""
+        scores = self.collection.scores
+        primary = scores[scores["primary"]].sort_values("seed", kind="stable").dropna(subset=["value"])
+        found: dict[tuple[str, str, str], list[float]] = {}
+        for row in primary.itertuples(index=False):
+            found.setdefault((row.entry, row.task, row.condition), []).append(row.value)
+        return found
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Cost of each (entry, task), mean over seeds."""
+        return costs(self.collection)
+
+    @cached_property
+    def states(self) -> dict[tuple[str, str, str], tuple[str, str]]:
+        """(entry, task, condition) → state and reason."""
+        rows = self.collection.states.itertuples(index=False)
+        return {(row.entry, row.task, row.condition): (row.state, row.reason) for row in rows}
+
+    def score(self, entry: str, task: str, condition: str) -> Cell:
+        """Seed mean with the range of the seeds, or why there is none."""
+        state, _ = self.states.get((entry, task, condition), ("no_condition", ""))
+        if state == "no_condition":
+            return Cell(STATES["not_applicable"], state="not_applicable")
+        if state != "value":
+            return Cell(STATES[state], state=state)
+        values = self.values[entry, task, condition]
+        mean = float(self.standings.errors.loc[(task, condition), entry])
+        return number_cell(mean, text.number(mean), low_high(values, text.number))
+
+    def results(self, entry: str, task: str) -> list[Stored]:
+        """Results of an entry on a task, by seed."""
+        return self.collection.by_task.get((entry, task), [])
+
+    def score_row(self, entry: Entry, task: str, conditions: Sequence[str]) -> dict[str, Any]:
+        """A row of a table of scores."""
+        results = self.results(entry.name, task)
+        return {
+            "task": task,
+            "task_href": task_href(task),
+            "entry": entry.name,
+            "href": model_href(entry.model),
+            "context": ", ".join(sorted({str(one.result.track.context or "unknown") for one in results}))
+            or text.NOTHING,
+            "tuning": entry.tuning,
+            "learning": entry.learning,
+            "metric": metric_name(results[0].result.primary) if results else text.NOTHING,
+            "cells": [self.score(entry.name, task, condition) for condition in conditions],
+            "seeds": number_cell(len(results), str(len(results))),
+            "commands": text.commands(results),
+        }
+
+    def empty(self, entries: Iterable[str], tasks: Iterable[str]) -> list[dict[str, str]]:
+        """Cells without a value, with the reason; conditions of equal reason together."""
+        wanted, asked = set(entries), set(tasks)
+        grouped: dict[tuple[str, str, str, str], list[str]] = {}
+        for (entry, task, condition), (state, reason) in self.states.items():
+            if state != "value" and entry in wanted and task in asked:
+                grouped.setdefault((entry, task, state, reason), []).append(condition)
+        for task in self.collection.suite.tasks:
+            for condition, reason in self._not_for(task) if task in asked and wanted else ():
+                grouped.setdefault(("every entry", task, "not_applicable", reason), []).append(condition)
+        return [
+            {
+                "entry": entry,
+                "task": task,
+                "state": state,
+                "word": STATES[state],
+                "reason": reason,
+                "conditions": ", ".join(conditions),
+            }
+            for (entry, task, state, reason), conditions in sorted(grouped.items())
+        ]
+
+    def _not_for(self, task: str) -> list[tuple[str, str]]:
+        """Conditions of the suite that a task declares not applicable, with the reason."""
+        declared = self.collection.catalogue.tasks.get(task)
+        conditions = self.collection.suite.conditions if declared else ()
+        grids = (
+            [(condition, getattr(declared.conditions, condition)) for condition in conditions]
+            if declared
+            else []
+        )
+        return [(name, grid.not_applicable) for name, grid in grids if isinstance(grid, NotApplicable)]
+
+    def statistics(self, row: Mapping[str, Any]) -> dict[str, Cell]:
+        """Cells of the three statistics of a row of the standings' table."""
+        return {
+            "rank": _statistic(row, "mean_rank", lambda value: text.fixed(value, 2)),
+            "win": _statistic(row, "win_rate", lambda value: text.percent(value, 0)),
+            "skill": _statistic(row, "skill", text.percent),
+        }
+
+
+def suite_href(name: str) -> str:
+    """Address of a suite's page from the root of the site."""
+    return f"suites/{text.slug(name)}.html"
+
+
+def model_href(name: str) -> str:
+    """Address of a model's page from the root of the site."""
+    return f"models/{text.slug(name)}.html"
+
+
+def task_href(name: str) -> str:
+    """Address of a task's page from the root of the site."""
+    return f"tasks/{text.slug(name)}.html"
+
+
+def number_cell(value: float | None, shown: str, below: str = "") -> Cell:
+    """A cell with the number that it is sorted by."""
+    known = value is not None and not math.isnan(value)
+    return Cell(shown, repr(float(value)) if known else "", below)
+
+
+def low_high(values: Sequence[float], shown: Any) -> str:
+    """The range of several values; empty where all read the same."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known or shown(min(known)) == shown(max(known)):
+        return ""
+    return f"{shown(min(known))} … {shown(max(known))}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric as tables head it."""
+    return {"smape": "sMAPE"}.get(metric, metric.upper())
+
+
+def conditions_of(view: View) -> list[str]:
+    """Conditions that at least one task of the suite has."""
+    there = {condition for _, _, condition in view.states}
+    return [condition for condition in CONDITIONS if condition in there]
+
+
+def _statistic(row: Mapping[str, Any], name: str, shown: Any) -> Cell:
+    return number_cell(
+        row[name], shown(row[name]), low_high([row[f"{name}_low"], row[f"{name}_high"]], shown)
+    )
