@@ -8,16 +8,17 @@ import ast
 import hashlib
 import importlib.util
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tsbench import atomic
 
 PACKAGE = "tsbench"
 MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
 ROOTS = ("tsbench.jobs.execute",)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_hash(modules: Iterable[str], files: Iterable[Path] = (), cache_file: Path | None = None) -> str:
@@ -45,15 +46,43 @@ def modules_of(modules: Iterable[str]) -> set[str]:
     return {name for name, _ in _closure(modules, ())}
 
 
-def normalised_source(text: str) -> str:
-    """Source without comments, docstrings and formatting."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+def syntax(text: str) -> str:
+    """The syntax tree of a source, without comments, docstrings, formatting and what differs between Pythons."""
+    parts: list[str] = []
+    _write_node(ast.parse(text), parts)
+    return "".join(parts)
+
+
+def _write_node(node: ast.AST, parts: list[str]) -> None:
+    parts.append(f"({type(node).__name__}")
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(node, DOCUMENTED):
+            value = _without_docstring(value)
+        # Empty fields are left out: newer Pythons add some to old nodes (type_params, kind, …).
+        if value is None or value == [] or name in ("ctx", "type_comment"):
+            continue
+        parts.append(f" {name}=")
+        _write_value(value, parts)
+    parts.append(")")
+
+
+def _write_value(value: Any, parts: list[str]) -> None:
+    if isinstance(value, ast.AST):
+        _write_node(value, parts)
+    elif isinstance(value, list):
+        parts.append("[")
+        for item in value:
+            _write_value(item, parts)
+            parts.append(",")
+        parts.append("]")
+    else:
+        parts.append(repr(value))
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    described = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return body[1:] if described else body
 
 
 def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
@@ -77,9 +106,9 @@ def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[st
 
 @cache
 def _imports(path: Path, package: str) -> tuple[str, ...]:
-    """Names that a file imports, anywhere in it, with submodules taken for possible."""
+    """Names that a file imports, anywhere in it but for type checkers, with submodules taken for possible."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -89,6 +118,17 @@ def _imports(path: Path, package: str) -> tuple[str, ...]:
                 base = ".".join([*parts, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return tuple(name for name in found if name.split(".")[0] == PACKAGE)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node below, without what stands under `if TYPE_CHECKING:`."""
+    yield node
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        children: Iterable[ast.AST] = node.orelse
+    else:
+        children = ast.iter_child_nodes(node)
+    for child in children:
+        yield from _executed(child)
 
 
 def _file_of(module: str) -> Path | None:
@@ -126,11 +166,9 @@ class _Digests:
 
     def of(self, path: Path) -> str:
         text = path.read_bytes()
-        # `ast.unparse` may differ between Python versions, so the version is part of the key.
-        key = hashlib.blake2b(text + sys.version.encode(), digest_size=16).hexdigest()
+        key = hashlib.blake2b(text, digest_size=16).hexdigest()
         if key not in self.known:
-            source = normalised_source(text.decode("utf-8"))
-            self.known[key] = hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
+            self.known[key] = hashlib.blake2b(syntax(text.decode("utf-8")).encode(), digest_size=8).hexdigest()
             self.changed = True
         return self.known[key]
 
