@@ -75,6 +75,7 @@ def run(
     conduct: Conduct | None = None,
     stage: Stage = "run",
     experiment: str = "single",
+    runs: Path | None = None,
 ) -> list[Outcome]:
     """Run a model on a task, once a seed.
 
@@ -86,6 +87,7 @@ def run(
         conduct: how the jobs are carried out.
         stage: `fit` (validation only), `eval` (the Result, from a finished fit) or `run` (both).
         experiment: MLflow experiment, a suite's name where the jobs belong to one.
+        runs: folder below which run folders lie; by default the runs folder.
 
     Returns:
         One outcome a seed, in order.
@@ -98,7 +100,7 @@ def run(
     outcomes = []
     for seed in seeds:
         start = time.perf_counter()
-        job = resolve(model, task, seed, options)
+        job = resolve(model, task, seed, options, runs)
         outcome = Outcome(job, seconds={"resolve": time.perf_counter() - start})
         outcomes.append(outcome)
         _carry_out(outcome, conduct, stage)
@@ -138,7 +140,7 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
         InputError: for an unknown task or model, or data that cannot be prepared.
     """
     return [
-        resolve(entry.model, task, seed, _options(suite, entry))
+        resolve(entry.model, task, seed, options_of(suite, entry))
         for task in suite.tasks
         for entry in suite.models
         if not registry.model(entry.model).gap(task)
@@ -198,8 +200,6 @@ def _reuse(outcome: Outcome, stage: Stage, conduct: Conduct) -> bool:
 
 def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     job, clock = outcome.job, _Clock(outcome.seconds)
-    if conduct.track and stage != "fit":
-        _warm_up()
     from . import execute
 
     clock.lap("import")
@@ -226,7 +226,8 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     clock.lap("evaluate")
 
 
-def _options(suite: Suite, entry: SuiteEntry) -> Options:
+def options_of(suite: Suite, entry: SuiteEntry) -> Options:
+    """The options with which a suite runs one of its models."""
     return Options(
         context=entry.context,
         hyperparameters=entry.hyperparameters,
@@ -246,12 +247,6 @@ def _track(outcomes: Iterable[Outcome], experiment: str, say: Say) -> None:
     for outcome in outcomes:
         if outcome.folder in folders:
             outcome.seconds["MLflow"] = (time.perf_counter() - start) / len(folders)
-
-
-def _warm_up() -> None:
-    from tsbench.tracking import warm_up
-
-    warm_up()
 
 
 def _make_folder(job: Job) -> None:

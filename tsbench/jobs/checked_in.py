@@ -1,0 +1,148 @@
+"""The Results that a suite keeps in the repository: putting them there, finding stale ones, confirming them.
+
+A Result is stale when the code that it depends on has another hash than when it was made. `confirm` repeats one
+(task, seed) for each model; where the scores are equal, the model's other Results count as confirmed at that hash.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tsbench import atomic, registry
+from tsbench.contracts import InputError, Result, Suite, SuiteEntry
+from tsbench.evaluation.record import find_results, read_result
+
+from .code import ROOTS, code_hash
+from .run import Conduct, Outcome, options_of, run
+
+CONFIRMED = "confirmed.json"
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A checked-in Result whose code has changed since.
+
+    Attributes:
+        folder: of the Result.
+        result: the record.
+        now: hash of the code as it is.
+    """
+
+    folder: Path
+    result: Result
+    now: str
+
+
+def results_folder(suite: Suite) -> Path:
+    """Where a suite keeps its Results."""
+    return registry.suite_folder(suite.name).path / "results"
+
+
+def publish(suite: Suite, outcomes: Sequence[Outcome]) -> Path:
+    """Replace a suite's Results by these; nothing else is touched.
+
+    Raises:
+        InputError: where one of the jobs has no Result.
+    """
+    target = results_folder(suite)
+    with atomic.new_folder(target) as temporary:
+        for outcome in outcomes:
+            if outcome.folder is None:
+                raise InputError(f"{outcome.job.label} has no Result to publish")
+            place = temporary / outcome.job.task.name / outcome.job.model.name / f"seed-{outcome.job.seed}"
+            shutil.copytree(outcome.folder, place)
+    return target
+
+
+def stale(suite: Suite) -> list[Stale]:
+    """The suite's Results whose code has changed and that were not confirmed since."""
+    root = results_folder(suite)
+    if not root.is_dir():
+        return []
+    confirmed = _read_confirmed(root)
+    found = []
+    for folder in find_results(root):
+        result = read_result(folder)
+        now = current_code(result)
+        known = {result.provenance.code, *confirmed.get(_confirmed_key(result), [])}
+        if now not in known:
+            found.append(Stale(folder, result, now))
+    return found
+
+
+def current_code(result: Result) -> str:
+    """Hash of the code that would make this Result now."""
+    adapters = [f"{registry.dataset(name).folder.package}.adapter" for name in result.task.recipe]
+    return code_hash([*ROOTS, *adapters, f"{registry.model_folder(result.model.name).package}.model"])
+
+
+def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
+    """Repeat one stale Result for each model; equal scores confirm the model's other Results.
+
+    Args:
+        suite: the suite.
+        say: takes one line a model.
+
+    Returns:
+        Names of the models whose scores differ: these are to be run again.
+    """
+    root = results_folder(suite)
+    waiting = stale(suite)
+    different: list[str] = []
+    for name in sorted({one.result.model.name for one in waiting}):
+        mine = [one for one in waiting if one.result.model.name == name]
+        entry = next((entry for entry in suite.models if entry.model == name), None)
+        if entry is None:
+            different.append(name)
+            say(f"{name}: no longer in the suite")
+            continue
+        worst = _largest_difference(suite, entry, mine[0].result)
+        if worst > TOLERANCE:
+            different.append(name)
+            say(f"{name}: differs by {worst:.2g} on {mine[0].result.task.name}; run the suite again")
+            continue
+        confirmed = _read_confirmed(root)
+        for one in mine:
+            hashes = confirmed.setdefault(_confirmed_key(one.result), [])
+            if one.now not in hashes:
+                hashes.append(one.now)
+        atomic.write_text(root / CONFIRMED, json.dumps(confirmed, indent=1, sort_keys=True) + "\n")
+        say(f"{name}: confirmed {len(mine)} Results by {mine[0].result.task.name}, seed {mine[0].result.seed}")
+    return different
+
+
+def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> float:
+    """Largest difference of any aggregate score between a Result and its repetition."""
+    threads = result.provenance.threads
+    options = replace(options_of(suite, entry), threads=threads)
+    with tempfile.TemporaryDirectory() as runs:
+        again = run(
+            entry.model,
+            result.task.name,
+            seeds=(result.seed,),
+            options=options,
+            conduct=Conduct(track=False),
+            runs=Path(runs),
+        )[0].result
+    assert again is not None
+    pairs = [
+        (value, again.scores.get(metric, {}).get(condition))
+        for metric, conditions in result.scores.items()
+        for condition, value in conditions.items()
+    ]
+    if any((old is None) != (new is None) for old, new in pairs):
+        return float("inf")
+    return max((abs(old - new) for old, new in pairs if old is not None and new is not None), default=0.0)
+
+
+def _confirmed_key(result: Result) -> str:
+    return f"{result.model.name}@{result.provenance.code}"
+
+
+def _read_confirmed(root: Path) -> dict[str, list[str]]:
+    path = root / CONFIRMED
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
