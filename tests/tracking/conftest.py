@@ -1,5 +1,6 @@
 """Synthetic Result folders, and a tracking store of each test's own."""
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,12 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(session, "_opened", {})
     monkeypatch.setattr(session, "_failed", {})
     return folder
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    """The record that `make_result` starts from."""
+    return copy.deepcopy(RECORD)
 
 
 @pytest.fixture
