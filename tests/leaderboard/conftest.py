@@ -21,8 +21,8 @@ def make_task(
     name: str, dataset: str | None = None, horizon: int = 4, other: str | None = None, **changes: Any
 ) -> Task:
     """A task with one regular scenario, two robustness levels, and generalisation to `other` if given."""
-    generalisation: Any = [{"dataset": other}] if other else {"not_applicable":
-    "no second data set of this kind"} declaration = {
+    generalisation: Any = [{"dataset": other}] if other else {"not_applicable": "no second set of this kind"}
+    declaration = {
         "name": name,
         "version": 1,
         "title": f"Title of {name}",
@@ -56,8 +56,9 @@ def make_card(name: str, **changes: Any) -> ModelCard:
     return ModelCard.model_validate(declaration | changes)
 
 
-def make_suite(tasks: Sequence[str], models: Sequence[str], seeds: Sequence[int] = (0, 1), **changes:
-Any) -> Suite:
+def make_suite(
+    tasks: Sequence[str], models: Sequence[str], seeds: Sequence[int] = (0, 1), **changes: Any
+) -> Suite:
     """A suite whose baseline is the first model."""
     declaration = {
         "name": "synthetic",
@@ -91,11 +92,12 @@ def save_result(
     cluster: Callable[[str, int], str] | None = None,
     **changes: Any,
 ) -> Path:
-    """Write one Result folder and return it; `changes` replace dotted keys of the record (`track__context=336`)."""
+    """Write one Result folder and return it; `changes` replace keys of the record (`track__context=336`)."""
     skip = skip or {}
     run = [scenario for scenario in task.scenarios() if scenario.key not in skip]
-    by_unit = {s.key: np.array([errors(model, task.name, s.key, unit, seed) for unit in range(units)]) for s
-    in run}
+    by_unit = {
+        s.key: np.array([errors(model, task.name, s.key, unit, seed) for unit in range(units)]) for s in run
+    }
     value = {key: float(values.mean()) for key, values in by_unit.items()}
     conditions = list(dict.fromkeys(scenario.condition for scenario in run))
     means = {c: float(np.mean([value[s.key] for s in run if s.condition == c])) for c in conditions}
@@ -148,16 +150,27 @@ def save_result(
 
 def _scores(task: Task, run: Sequence[Any], value: dict[str, float]) -> dict[str, list[Any]]:
     rows = [
-        (s.key, s.condition, None, None, None, lead, metric, 10 * value[s.key] * (1 if lead is None else
-        lead), 10.0) for s in run
+        (
+            s.key,
+            s.condition,
+            None,
+            None,
+            None,
+            lead,
+            metric,
+            10 * value[s.key] * (1 if lead is None else lead),
+            10.0,
+        )
+        for s in run
         for metric in ("mse", "mae")
         for lead in (None, *range(1, task.horizon + 1))
     ]
     return {name: [row[index] for row in rows] for index, name in enumerate(SCORE_COLUMNS)}
 
 
-def _units(run: Sequence[Any], by_unit: dict[str, Any], cluster: Callable[[str, int], str]) -> dict[str,
-list[Any]]:
+def _units(
+    run: Sequence[Any], by_unit: dict[str, Any], cluster: Callable[[str, int], str]
+) -> dict[str, list[Any]]:
     rows = [
         (s.key, s.condition, cluster(s.dataset, unit), unit, "mse", 50.0 * error, 50.0)
         for s in run
@@ -193,7 +206,8 @@ class Bench:
 
     @property
     def declared(self) -> Catalogue:
-        return Catalogue({task.name: task for task in self.tasks}, {name: make_card(name) for name in self.models})
+        cards = {name: make_card(name) for name in self.models}
+        return Catalogue({task.name: task for task in self.tasks}, cards)
 
     def save(self, model: str, task: Task, seed: int, name: str = "", **changes: Any) -> Path:
         folder = self.root / (name or f"{model}-{task.name}-{seed}")
@@ -209,7 +223,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "results")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> Any:
     """The factories above, for tests that need a shape of their own."""
 
@@ -218,5 +232,6 @@ def make() -> Any:
         card = staticmethod(make_card)
         suite = staticmethod(make_suite)
         result = staticmethod(save_result)
+        bench = Bench
 
     return Make

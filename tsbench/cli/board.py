@@ -61,7 +61,7 @@ def _views(names: list[str] | None, runs: Path, missing: str) -> "list[View]":
     from tsbench.evaluation.record import find_results
     from tsbench.leaderboard.aggregate import MISSING
     from tsbench.leaderboard.collect import catalogue, result_folders
-    from tsbench.leaderboard.site.build import views_of
+    from tsbench.leaderboard.site.view import views_of
 
     chosen = next((one for one in MISSING if one == missing), None)
     if chosen is None:
@@ -83,9 +83,8 @@ def _print(view: "View") -> None:
 
     board = view.standings.table
     if board.empty:
-        note(
-            f"{view.collection.suite.name} has no Results yet. Make them: tsbench run {view.collection.suite.name}"
-        )
+        name = view.collection.suite.name
+        note(f"{name} has no Results yet. Make them: tsbench run {name}")
         return
     rows = [
         [
@@ -105,14 +104,9 @@ def _print(view: "View") -> None:
     table(columns, rows, f"{suite.title}: skill against {suite.baseline}")
     refused = len(view.collection.refused)
     if refused:
-        note(
-            f"{refused} {'Result is' if refused == 1 else 'Results are'} not ranked; the suite's page says why."
-        )
+        note(f"Not ranked: {refused} Result{'' if refused == 1 else 's'}; the suite's page says why.")
 
 
 def _records(view: "View") -> list[dict[str, Any]]:
-    board: pd.DataFrame = view.standings.table
-    return [
-        {key: None if value != value else value for key, value in row.items()}
-        for row in board.to_dict("records")
-    ]
+    rows = view.standings.table.to_dict("records")
+    return [{key: None if value != value else value for key, value in row.items()} for row in rows]

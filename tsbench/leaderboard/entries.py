@@ -57,10 +57,7 @@ def shown(name: str) -> str:
     >>> shown("a" + chr(0x202E) + "b")
     'a⟨U+202E⟩b'
     """
-    return "".join(
-        f"⟨U+{ord(one):04X}⟩" if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") else one
-        for one in name
-    )
+    return "".join(f"⟨U+{ord(one):04X}⟩" if unicodedata.category(one) in INVISIBLE else one for one in name)
 
 
 def assign_entries(

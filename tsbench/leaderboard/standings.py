@@ -62,8 +62,8 @@ def leaderboard(
     Returns:
         One row per entry, best mean rank first: `entry`, `model`, `context`, `tuning`, `learning`, `seeds`,
         `cells` (with a value), `missing`, then `mean_rank`, `win_rate`, `skill`, each with `_low` and `_high`
-        (`Standings.uncertainty` says of what kind), `skill_<condition>`, `drop_<condition>` (mean log ratio to
-        the regular error) and the costs of `costs`, mean per task.
+        (`Standings.uncertainty` says of what kind), `skill_<condition>`, `drop_<condition>` (mean log ratio
+        to the regular error) and the costs of `costs`, mean per task.
 
     Raises:
         InputError: with `missing="error"`, where a result is missing.

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from tsbench.atomic import new_folder
 from tsbench.contracts import InputError, Suite
 from tsbench.leaderboard.aggregate import Missing
-from tsbench.leaderboard.collect import Catalogue, catalogue, collect, read_pool
-from tsbench.leaderboard.standings import standings
+from tsbench.leaderboard.collect import Catalogue, catalogue
+from tsbench.leaderboard.entries import shown
 
 from .index_page import index_context, task_names
 from .model_page import model_context, model_names
 from .suite_page import suite_context
 from .task_page import task_context
-from .view import View, model_href, task_href
+from .view import View, model_href, task_href, views_of
 
 HERE = Path(__file__).parent
 ASSETS = ("board.css", "sort.js")
@@ -55,21 +56,13 @@ def build_site(
     return write_site(views_of(suites, results, declared, missing), declared, out)
 
 
-def views_of(
-    suites: Sequence[Suite], results: Sequence[Path], declared: Catalogue, missing: Missing = "impute"
-) -> list[View]:
-    """Collect and rank each suite; the Results are read once for all."""
-    pool = read_pool(results)
-    collections = [collect(suite, pool, declared) for suite in suites]
-    return [View(one, standings(one, missing=missing)) for one in collections]
-
-
 def write_site(views: Sequence[View], declared: Catalogue, out: Path) -> Path:
     """Write the pages of suites that are ranked already; returns the path of the overview."""
     _refuse_other_folder(out)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        finalize=_visible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -103,6 +96,13 @@ def write_site(views: Sequence[View], declared: Catalogue, out: Path) -> Path:
         for asset in ASSETS:
             shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)
     return out / "index.html"
+
+
+def _visible(value: Any) -> Any:
+    """Spell out invisible characters in every text that is put on a page, line by line."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(shown, value.split("\n")))
 
 
 def _shows(task: str, views: Sequence[View]) -> View:

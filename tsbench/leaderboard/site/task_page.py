@@ -1,4 +1,4 @@
-"""The page of a task: definition in words and YAML, scores, scenarios, forecasts, error by lead time, data."""
+"""The page of a task: definition in words and YAML, scores, scenarios, forecasts, data."""
 
 from typing import Any
 

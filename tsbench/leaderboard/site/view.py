@@ -4,14 +4,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tsbench.contracts import CONDITIONS, NotApplicable
-from tsbench.leaderboard.collect import Collection, Stored
+from tsbench.contracts import CONDITIONS, NotApplicable, Suite
+from tsbench.leaderboard.aggregate import Missing
+from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
 from tsbench.leaderboard.entries import Entry
-from tsbench.leaderboard.standings import Standings, costs
+from tsbench.leaderboard.standings import Standings, costs, standings
 
 from . import text
 
@@ -140,6 +142,15 @@ class View:
             "win": _statistic(row, "win_rate", lambda value: text.percent(value, 0)),
             "skill": _statistic(row, "skill", text.percent),
         }
+
+
+def views_of(
+    suites: Sequence[Suite], results: Sequence[Path], declared: Catalogue, missing: Missing = "impute"
+) -> list[View]:
+    """Collect and rank each suite; the Results are read once for all."""
+    pool = read_pool(results)
+    collections = [collect(suite, pool, declared) for suite in suites]
+    return [View(one, standings(one, missing=missing)) for one in collections]
 
 
 def suite_href(name: str) -> str:

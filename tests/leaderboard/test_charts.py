@@ -1,0 +1,93 @@
+"""Charts are well-formed, the same twice, transparent, and hold every name as text."""
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsbench.leaderboard import charts
+
+HOSTILE = "<script>alert('x')</script>\"&"
+ENTRIES = ["deep", "linear", HOSTILE]
+
+
+def cost() -> str:
+    points = pd.DataFrame({"entry": ENTRIES, "cost": [100.0, 1.0, 10.0], "error": [0.6, 0.9, 1.2]})
+    return charts.cost_chart(points, "seconds", "relative error")
+
+
+def condition() -> str:
+    rows = [
+        (entry, name, 0.5 + place)
+        for place, entry in enumerate(ENTRIES)
+        for name in ("regular", "robustness")
+    ]
+    return charts.condition_chart(
+        pd.DataFrame(rows, columns=["entry", "condition", "value"]), ENTRIES, "error"
+    )
+
+
+def lead_time() -> str:
+    rows = [(entry, lead, lead * 0.1) for entry in ENTRIES for lead in range(1, 9)]
+    return charts.lead_time_chart(pd.DataFrame(rows, columns=["entry", "lead_time", "value"]), ENTRIES, "MSE")
+
+
+def examples() -> pd.DataFrame:
+    rows = [
+        (entry, "regular", case, variable, f"2026-01-01T{12 + lead:02d}:00:00", lead, np.sin(lead), forecast)
+        for entry in ENTRIES
+        for case in (0, 5)
+        for variable in ("HUFL", "OT")
+        for lead in range(-3, 5)
+        for forecast in [None if lead < 1 else 0.1 * lead]
+    ]
+    names = ["entry", "scenario", "case", "variable", "time", "lead_time", "observed", "forecast"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def forecasts() -> str:
+    return charts.forecast_chart(examples(), entries=ENTRIES)
+
+
+ALL = pytest.mark.parametrize("draw", [cost, condition, lead_time, forecasts])
+
+
+@ALL
+def test_a_chart_is_well_formed_and_carries_nothing_but_drawing(draw):
+    root = ElementTree.fromstring(draw())
+    tags = {element.tag.split("}")[-1] for element in root.iter()}
+    assert tags <= {"svg", "g", "path", "text", "tspan", "rect", "line", "defs", "clipPath", "title"}
+    names = {name for element in root.iter() for name in element.attrib}
+    assert not {name for name in names if name.startswith("on") or name in ("style", "href")}
+    assert any("<script>" in (element.text or "") for element in root.iter() if element.tag.endswith("text"))
+
+
+@ALL
+def test_a_chart_is_the_same_twice_and_takes_its_text_colour_from_the_page(draw):
+    svg = draw()
+    assert svg == draw()
+    assert "currentColor" in svg
+    assert 'fill="white"' not in svg
+
+
+def test_one_model_needs_no_entry_column():
+    table = examples()
+    alone = table[table["entry"] == "deep"].drop(columns="entry")
+    svg = charts.forecast_chart(alone, panels=1)
+    assert svg.count(">steps from the forecast origin<") == 1
+    assert "OT · from 2026-01-01 13:00 · regular" in svg
+
+
+def test_panels_show_different_cases_before_different_variables():
+    chosen = charts._choose_panels(examples(), 3)
+    assert [case for _, case, _ in chosen[:2]] == [0, 5]
+    assert len({(case, variable) for _, case, variable in chosen}) == 3
+
+
+def test_labels_of_points_close_together_do_not_meet():
+    frame = pd.DataFrame(
+        {"cost": [1.0, 1.1, 100.0], "error": [0.8, 0.81, 0.5], "label": ["one", "two", "three"]}
+    )
+    corners = charts._label_corners(frame, [0.5, 200.0], [0.4, 1.0])
+    assert corners[0] != corners[1]
