@@ -89,7 +89,8 @@ class TaskData:
         if context > self.task.max_context:
             raise InputError(f"{self.task.id} allows a context of at most {self.task.max_context}, not {context}")
         first, last = self._origins(split, context)
-        if first > last:
+        # A look-back that reaches before the first row would leave target windows unscored, so it is refused.
+        if first > last or context > first:
             rows = self.borders[["train", "validation", "test"].index(split)]
             raise InputError(
                 f"'{self.table.name}' is too short for {self.task.id}: the {split} part ends at row {rows}, a window "
@@ -142,8 +143,7 @@ class TaskData:
     def _origins(self, split: SplitName, context: int) -> tuple[int, int]:
         train, validation, test = self.borders
         start, end = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
-        first = context if split == "train" else max(start, context)
-        return first, end - self.task.horizon
+        return context if split == "train" else start, end - self.task.horizon
 
     @cached_property
     def _target_columns(self) -> list[int]:

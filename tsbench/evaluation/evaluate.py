@@ -84,7 +84,8 @@ def evaluate(
         report: called after each batch with scenario key, cases done and cases in all.
 
     Raises:
-        JobFailed: where a forecast is not finite.
+        InputError: where dropping the last batch leaves none.
+        JobFailed: where a forecast is not finite, or has another shape than the target.
     """
     evaluation = Evaluation()
     device = next(model.parameters(), torch.empty(0)).device if isinstance(model, torch.nn.Module) else "cpu"
@@ -92,14 +93,17 @@ def evaluate(
         opened = data[scenario.dataset]
         windows = opened.windows("test", context).using(*model.uses)
         tally = tally_for(task, scenario, opened, len(windows))
+        batches = Batches(windows, batch_size, drop_last=drop_last)
+        if len(batches) == 0:
+            raise InputError(f"{len(windows)} test windows make no whole batch of {batch_size}; take a smaller one")
         done = 0
-        for batch in Batches(windows, batch_size, drop_last=drop_last):
+        for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
             forecast, seconds = _predict(model, disturbed.to(device))
             evaluation.predict_seconds += seconds
             done += batch.size
             values = opened.to_metric_space(point(forecast).cpu())
-            _refuse_not_finite(values, scenario, batch)
+            _refuse_wrong(values, scenario, batch, (batch.size, task.horizon, len(opened.targets)))
             observed, valid = windows.gather_truth(batch["index"])
             tally.update(values, observed, valid, opened.seasonal_error, batch["index"])
             if writer is not None:
@@ -149,7 +153,14 @@ def _predict(model: Model, batch: Batch) -> tuple[Forecast, float]:
     return forecast, time.perf_counter() - start
 
 
-def _refuse_not_finite(values: torch.Tensor, scenario: Scenario, batch: Batch) -> None:
+def _refuse_wrong(
+    values: torch.Tensor, scenario: Scenario, batch: Batch, shape: tuple[int, int, int]
+) -> None:
+    if tuple(values.shape) != shape:
+        raise JobFailed(
+            f"The forecast in scenario '{scenario.key}' has the shape {list(values.shape)}; "
+            f"(sample, lead_time, channel) is {list(shape)}"
+        )
     if not bool(values.isfinite().all()):
         wrong = int((~values.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         case = int(batch["index"][wrong])

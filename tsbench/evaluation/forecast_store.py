@@ -6,6 +6,7 @@ kind and space.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ import torch
 from tsbench.contracts import InputError, Scenario, Task
 
 CODECS = {"bytes", "zstd", "blosc", "crc32c"}
-FLOATS = {"float16", "float32", "float64"}
+FLOATS = {"float16": 2, "float32": 4, "float64": 8}
 FILE_LIMIT, BYTE_LIMIT, JSON_LIMIT = 10_000, 10**9, 10**6
-CHUNK_CASES = 256
+CHUNK_CASES, CHUNK_BYTE_LIMIT = 256, 2**28
 
 
 def array_name(scenario: Scenario) -> str:
@@ -89,7 +90,10 @@ class SavedForecast:
         """
         import zarr
 
-        array = zarr.open_array(self.folder / array_name(scenario), mode="r")
+        try:
+            array = zarr.open_array(self.folder / array_name(scenario), mode="r")
+        except (ValueError, TypeError, KeyError, RuntimeError, OSError) as error:
+            raise InputError(f"{self.folder}: '{scenario.key}' cannot be opened: {error}") from error
         for start in range(0, array.shape[0], size):
             cases = torch.arange(start, min(start + size, array.shape[0]))
             try:
@@ -111,7 +115,8 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, i
 
     Raises:
         InputError: where it is not a Zarr v3 directory, holds links, is too large, uses other codecs than
-            `CODECS`, another dtype than a float, another shape than the task's, or lacks the regular scenario.
+            `CODECS`, another dtype than a float, another shape than the task's, huge chunks, or lacks the
+            regular scenario.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a Zarr directory")
@@ -167,13 +172,28 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
 
 def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
     metadata = _metadata(folder / "zarr.json", "array")
-    if metadata.get("data_type") not in FLOATS:
-        raise InputError(f"{folder} has the dtype '{metadata.get('data_type')}'; it must be one of {sorted(FLOATS)}")
-    if tuple(metadata.get("shape", ())) != shape:
+    dtype = metadata.get("data_type")
+    if not isinstance(dtype, str) or dtype not in FLOATS:
+        raise InputError(f"{folder} has the dtype '{dtype}'; it must be one of {sorted(FLOATS)}")
+    if metadata.get("shape") != list(shape):
         raise InputError(f"{folder} has the shape {metadata.get('shape')}; (sample, lead_time, channel) is {list(shape)}")
-    codecs = metadata.get("codecs", [])
-    names = {codec.get("name") if isinstance(codec, dict) else codec for codec in codecs}
+    _check_chunks(folder, metadata.get("chunk_grid"), FLOATS[dtype])
+    codecs = metadata.get("codecs")
+    if not isinstance(codecs, list):
+        raise InputError(f"{folder}: 'codecs' must be a list")
+    names = {str(codec.get("name") if isinstance(codec, dict) else codec) for codec in codecs}
     if not names <= CODECS:
-        raise InputError(f"{folder} uses the codecs {sorted(map(str, names - CODECS))}; allowed are {sorted(CODECS)}")
+        raise InputError(f"{folder} uses the codecs {sorted(names - CODECS)}; allowed are {sorted(CODECS)}")
     if metadata.get("storage_transformers"):
         raise InputError(f"{folder} uses storage transformers; none is allowed")
+
+
+def _check_chunks(folder: Path, grid: Any, itemsize: int) -> None:
+    """A chunk is decoded as a whole, so its size is bounded before one is read."""
+    chunk = None
+    if isinstance(grid, dict) and grid.get("name") == "regular" and isinstance(grid.get("configuration"), dict):
+        chunk = grid["configuration"].get("chunk_shape")
+    if not isinstance(chunk, list) or len(chunk) != 3 or not all(type(one) is int and one > 0 for one in chunk):
+        raise InputError(f"{folder}: 'chunk_grid' must be regular, with three positive sizes")
+    if math.prod(chunk) * itemsize > CHUNK_BYTE_LIMIT:
+        raise InputError(f"{folder} has chunks of {chunk} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes")

@@ -77,13 +77,16 @@ class Execution:
     def fit(self) -> dict[str, Any]:
         """Fit the model, or load the finished fit of an earlier call; returns the record of the fit.
 
+        A model without weights to save (no torch module) is fitted again: its state is nowhere on disk.
+
         Raises:
             JobFailed: where training diverges.
         """
         folder = self.job.folder
         if not self.fits:
             return {}
-        if finished := read_fit(folder):
+        finished = read_fit(folder)
+        if finished and is_neural(self.model):
             load_weights(self.model, folder / WEIGHTS)
             return finished
         folder.mkdir(parents=True, exist_ok=True)
