@@ -91,19 +91,17 @@ class Session:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                identifier = self.client.create_experiment(name, artifact_location=self._artifacts(name))
+                created = self.client.create_experiment(name, artifact_location=self._artifacts(name))
+                return self._experiments.setdefault(name, created)
             except MlflowException:
                 # Another process may have been quicker; if not, the error stands.
                 found = self.client.get_experiment_by_name(name)
                 if found is None:
                     raise
-        if found is not None:
-            identifier = found.experiment_id
-            if found.lifecycle_stage != "active":
-                raise RefusedError(
-                    f"experiment '{name}' was deleted; back with: mlflow experiments restore -x {identifier}"
-                )
-        return self._experiments.setdefault(name, identifier)
+        if found.lifecycle_stage != "active":
+            restore = f"mlflow experiments restore -x {found.experiment_id}"
+            raise RefusedError(f"experiment '{name}' was deleted; back with: {restore}")
+        return self._experiments.setdefault(name, found.experiment_id)
 
     def experiments(self) -> list[Any]:
         """Every experiment that is not deleted."""
