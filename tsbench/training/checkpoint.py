@@ -1,6 +1,7 @@
 """Checkpoints of a fit: the best weights so far as safetensors, and the state after the last whole epoch."""
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: where it is damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # The reader guesses at the format of what it does not know.
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if missing := {"pytorch-lightning_version", "state_dict", "loops", "callbacks"} - checkpoint.keys():
+            raise KeyError(min(missing))
+        return checkpoint
     except Exception as error:
         # torch raises whatever its reader stumbles on: RuntimeError, EOFError, KeyError, UnpicklingError, …
         raise InputError(

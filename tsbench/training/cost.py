@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -57,7 +58,8 @@ def count_flops(run: Callable[[], Any]) -> float | None:
     seen = _OperatorNames()
     counter = FlopCounterMode(display=False)
     try:
-        with counter, seen:
+        # The fused attention of the processor has no formula; the plain one consists of counted products.
+        with sdpa_kernel(SDPBackend.MATH), counter, seen:
             run()
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

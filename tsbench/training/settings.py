@@ -1,5 +1,6 @@
 """How a neural model is trained: a typed record, filled from a model's card and checked when it is read."""
 
+import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -37,8 +38,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        positive = ("learning_rate", "decay", "batch_size", "epochs")
-        for name in positive:
+        for name in ("learning_rate", "decay", "weight_decay"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be a finite number, not {getattr(self, name)}")
+        for name in ("learning_rate", "decay", "batch_size", "epochs"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("constant_epochs", "weight_decay", "patience"):
