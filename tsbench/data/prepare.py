@@ -1,0 +1,129 @@
+"""Preparing stores: finds the published files, checks them, asks the adapter and writes the store, once.
+
+Nothing heavy is imported unless a store is really built, so that reusing one costs a few milliseconds.
+"""
+
+import sys
+from pathlib import Path
+
+from tsbench import atomic, registry
+from tsbench.contracts import InputError, Provenance
+from tsbench.locks import hold
+from tsbench.registry import DatasetEntry
+
+from .adapter import BuildRequest, Size
+from .sources import find_files, in_environment, sha256
+from .store import ROOT_FILE, read_provenance, store_path, write_store
+
+USER_PREFIX = "user-"
+
+
+def ensure(name: str, size: Size = "full") -> Path:
+    """The store of data set `name`: the one that is there where the card would make the same, else a new one.
+
+    Files that were read once are not read or hashed again.
+
+    Raises:
+        InputError: for an unknown name, where the data cannot be had, or where the store is damaged.
+    """
+    path = store_path(name, size)
+    if name.startswith(USER_PREFIX):
+        if not (path / ROOT_FILE).is_file():
+            raise InputError(
+                f"Unknown dataset '{name}': prepare the file first (tsbench run MODEL --data FILE)"
+            )
+        return path
+    entry = registry.dataset(name)
+    if (path / ROOT_FILE).is_file() and _same_recipe(read_provenance(path), entry):
+        return path
+    return prepare(name, size=size)
+
+
+def prepare(
+    name: str,
+    source: Path | None = None,
+    size: Size = "full",
+    seed: int = 0,
+    fresh: bool = False,
+    allow_other_checksum: bool = False,
+) -> Path:
+    """Prepare a built-in or third-party data set.
+
+    Args:
+        name: of the data set.
+        source: a published file, or a folder that holds the published files; None to look in the folder that
+            the environment variable TSBENCH_DATA_SOURCE names, and then to download.
+        size: `full` for published data; generators also make `tiny` and `small`.
+        seed: of a generator.
+        fresh: make the store anew although there is one.
+        allow_other_checksum: accept files whose checksum is not that of the card.
+
+    Returns:
+        Path of the store.
+
+    Raises:
+        InputError: for an unknown name, files that are missing or not those of the card, or data that are not
+            as the card declares.
+    """
+    entry = registry.dataset(name)
+    if entry.card.origin == "user":
+        raise InputError(f"'{name}' reads files of your own: tsbench run MODEL --data FILE --horizon STEPS")
+    generated = entry.card.origin == "generated"
+    if not generated and size != "full":
+        raise InputError(f"'{name}' is published data and has one size, full; not '{size}'")
+    path = store_path(name, size)
+    files = find_files(entry, source, path.parent / "downloads", allow_other_checksum)
+    provenance = Provenance(
+        dataset=name,
+        adapter=entry.card.name,
+        generator_version=entry.card.generator_version,
+        parameters=entry.variant.parameters,
+        size=size,
+        seed=seed if generated else None,
+        files={published: sha256(file) for published, file in files.items()},
+    )
+    return build(entry, provenance, files, fresh)
+
+
+def build(entry: DatasetEntry, provenance: Provenance, files: dict[str, Path], fresh: bool) -> Path:
+    """Write the store of that provenance, or reuse the one that is there; other processes wait.
+
+    Raises:
+        InputError: where the adapter refuses the files, or the data are not as the card declares.
+    """
+    path = store_path(provenance.dataset, provenance.size)
+    with hold(path.parent / ".lock", wait=True, tell=_say):
+        if not fresh and (path / ROOT_FILE).is_file() and read_provenance(path).recipe == provenance.recipe:
+            return path
+        atomic.remove_leftovers(path.parent)
+        request = BuildRequest(
+            name=provenance.dataset,
+            variant=entry.variant,
+            files=files,
+            parameters=dict(provenance.parameters),
+            size=provenance.size,
+            seed=provenance.seed or 0,
+        )
+        write_store(path, registry.adapter(entry).build(request), provenance, entry.variant)
+    return path
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:
+    made = (found.adapter, found.generator_version, found.parameters)
+    return made == (entry.card.name, entry.card.generator_version, entry.variant.parameters)
+
+
+def at_hand(name: str) -> bool:
+    """Whether the store of a data set is there, or can be made without a download.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if (store_path(name) / ROOT_FILE).is_file():
+        return True
+    entry = registry.dataset(name)
+    return entry.card.origin == "generated" or all(in_environment(file) for file in entry.variant.files)

@@ -1,0 +1,113 @@
+"""Where published files come from: a file or folder that the user names, a folder of files, or a download."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from tsbench.contracts import InputError, SourceFile
+from tsbench.registry import DatasetEntry
+
+DOWNLOAD_TIMEOUT_SECONDS = 20
+
+
+def find_files(
+    entry: DatasetEntry, source: Path | None, downloads: Path, allow_other_checksum: bool
+) -> dict[str, Path]:
+    """Find and check every file of a data set.
+
+    Args:
+        entry: the data set.
+        source: a file or a folder; None to look in TSBENCH_DATA_SOURCE and then to download.
+        downloads: folder for downloaded files.
+        allow_other_checksum: accept files whose checksum is not that of the card.
+
+    Returns:
+        Published file name → path.
+
+    Raises:
+        InputError: where a file is missing, cannot be downloaded, or is not the published one.
+    """
+    found: dict[str, Path] = {}
+    for file in entry.variant.files:
+        path = (
+            _from_user(file, source, alone=len(entry.variant.files) == 1) if source else in_environment(file)
+        )
+        if path is None:
+            found[file.name] = _download(file, downloads, entry.name)
+            continue
+        if not allow_other_checksum:
+            _check(file, path)
+        found[file.name] = path
+    return found
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_user(file: SourceFile, source: Path, alone: bool) -> Path:
+    if source.is_file() and (alone or source.name in _names(file)):
+        return source
+    folder = source.parent if source.is_file() else source
+    if not folder.is_dir():
+        raise InputError(f"There is no file or folder {source}")
+    path = _in_folder(file, folder)
+    if path is None:
+        raise InputError(f"{folder} holds no {' or '.join(_names(file))}")
+    return path
+
+
+def in_environment(file: SourceFile) -> Path | None:
+    folder = os.environ.get("TSBENCH_DATA_SOURCE")
+    return _in_folder(file, Path(folder).expanduser()) if folder else None
+
+
+def _in_folder(file: SourceFile, folder: Path) -> Path | None:
+    """The file in the folder, or in a folder directly below it (as repositories of data sets have them)."""
+    candidates = [folder / name for name in _names(file)]
+    candidates += [path for name in _names(file) for path in sorted(folder.glob(f"*/{name}"))]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _names(file: SourceFile) -> tuple[str, ...]:
+    return (file.name, *file.alternatives)
+
+
+def _check(file: SourceFile, path: Path) -> None:
+    if file.checksum is None:
+        return
+    algorithm, _, expected = file.checksum.partition(":")
+    with path.open("rb") as content:
+        actual = hashlib.file_digest(content, algorithm).hexdigest()
+    if actual != expected:
+        raise InputError(
+            f"{path} is not {file.name} as published: its {algorithm} is {actual[:16]}…, the card says "
+            f"{expected[:16]}…. If that is meant: --allow-other-checksum"
+        )
+
+
+def _download(file: SourceFile, folder: Path, name: str) -> Path:
+    help_line = f"If you have the file: tsbench data get {name} --from FILE_OR_DIR"
+    if file.url is None:
+        raise InputError(f"{file.name} is not offered for download. {help_line}")
+    import pooch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pooch.get_logger().setLevel("ERROR")
+    try:
+        path = pooch.retrieve(
+            file.url,
+            known_hash=file.checksum,
+            fname=file.name,
+            path=folder,
+            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
+        )
+    except (TimeoutError, requests.RequestException, OSError) as error:
+        raise InputError(f"Cannot download {file.url} ({type(error).__name__}). {help_line}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{file.url} no longer gives the published {file.name}: checksums differ. {help_line}"
+        ) from error
+    return Path(path)

@@ -1,0 +1,113 @@
+"""Time steps: finding the step of a time axis, naming it in ISO 8601, finding where the axis breaks it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+_MONTHS = {"P1M": 1, "P3M": 3, "P6M": 6, "P1Y": 12}
+_UNITS = (("W", 604800), ("D", 86400), ("H", 3600), ("M", 60), ("S", 1))
+_PERIODS = {
+    "PT1M": 1440, "PT5M": 288, "PT10M": 144, "PT15M": 96, "PT20M": 72, "PT30M": 48, "PT1H": 24, "PT2H": 12,
+    "PT3H": 8, "PT4H": 6, "PT6H": 4, "PT12H": 2, "P1D": 7, "P1W": 52, "P1M": 12, "P3M": 4, "P6M": 2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Irregular:
+    """A place where a time axis does not go on by one step.
+
+    Attributes:
+        row: index of the later of the two rows.
+        kind: `unsorted` (goes back), `repeated` (stands still) or `gap` (anything else).
+        text: the irregularity in words, with the stamp.
+    """
+
+    row: int
+    kind: Literal["unsorted", "repeated", "gap"]
+    text: str
+
+
+def infer_step(time: np.ndarray) -> str | None:
+    """The most frequent step of a time axis.
+
+    Args:
+        time: datetime64, shape (row,).
+
+    Returns:
+        An ISO 8601 duration (`PT1H`, `P1M`); None with fewer than three rows or where no step is positive.
+    """
+    if len(time) < 3:
+        return None
+    for step, months in _MONTHS.items():
+        if len(time) > 2 and np.array_equal(time[1:], _shift(time[:-1], months)):
+            return step
+    seconds = np.diff(time.astype("datetime64[ns]")).astype(np.int64) / 1e9
+    lengths, counts = np.unique(seconds[seconds > 0], return_counts=True)
+    return iso_step(float(lengths[counts.argmax()])) if len(lengths) else None
+
+
+def iso_step(seconds: float) -> str:
+    """A fixed number of seconds as an ISO 8601 duration, in the largest unit that divides it."""
+    for letter, length in _UNITS:
+        if seconds % length == 0:
+            prefix = "P" if letter in "WD" else "PT"
+            return f"{prefix}{int(seconds // length)}{letter}"
+    return f"PT{seconds:g}S"
+
+
+def main_period(step: str | None) -> int:
+    """Main season of data of that step, in steps; 1 where none is usual."""
+    return _PERIODS.get(step or "", 1)
+
+
+def irregularities(time: np.ndarray, step: str | None) -> list[Irregular]:
+    """Every place where a time axis does not go on by `step`; with no step, where it does not go on at all.
+
+    Args:
+        time: datetime64 or integers, shape (row,).
+        step: ISO 8601 duration, or None.
+    """
+    if len(time) < 2:
+        return []
+    change = np.diff(time).astype(np.int64)
+    broken = change <= 0
+    if step is not None and time.dtype.kind == "M":
+        broken |= time[1:] != _next(time[:-1], step)
+    return [_describe(time, int(row), int(change[row])) for row in np.flatnonzero(broken)]
+
+
+def _describe(time: np.ndarray, row: int, change: int) -> Irregular:
+    stamp = stamp_text(time[row + 1])
+    if change < 0:
+        return Irregular(row + 1, "unsorted", f"time stamp {stamp} after {stamp_text(time[row])}")
+    if change == 0:
+        return Irregular(row + 1, "repeated", f"repeated time stamp {stamp}")
+    return Irregular(row + 1, "gap", f"gap in time: {stamp} follows {stamp_text(time[row])}")
+
+
+def stamp_text(stamp: np.datetime64 | np.integer) -> str:
+    """A time stamp to the second, or an integer index, as text."""
+    return np.datetime_as_string(stamp, unit="s") if isinstance(stamp, np.datetime64) else str(stamp)
+
+
+def _next(time: np.ndarray, step: str) -> np.ndarray:
+    if step in _MONTHS:
+        return _shift(time, _MONTHS[step])
+    from .series import step_seconds
+
+    return time + np.timedelta64(int((step_seconds(step) or 0) * 1e9), "ns")
+
+
+def _shift(time: np.ndarray, months: int) -> np.ndarray:
+    """Time stamps moved by whole months; a last day of a month stays a last day."""
+    month = time.astype("datetime64[M]")
+    start = month.astype(time.dtype)
+    length = (month + 1).astype(time.dtype) - start
+    last = bool(((time - start).astype("timedelta64[D]") + 1 == length.astype("timedelta64[D]")).all())
+    within = (time.astype("datetime64[ns]") - month.astype("datetime64[ns]")).astype("timedelta64[ns]")
+    moved = (month + months).astype("datetime64[ns]")
+    if last:
+        day = (month + months + 1).astype("datetime64[D]") - 1
+        return day.astype("datetime64[ns]") + within % np.timedelta64(1, "D")
+    return moved + within

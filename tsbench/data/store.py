@@ -1,0 +1,228 @@
+"""Stores: prepared data sets as Zarr v3, written whole and checked, opened through xarray.
+
+A store's root zarr.json carries a record under the attribute `tsbench`: provenance, the order of the
+variables, the size and digest of every other file, and a seal over the root document itself. Chunks carry
+crc32c checksums. So a damaged store is noticed when it is opened, and provenance is read without importing zarr
+or xarray.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tsbench import atomic
+from tsbench.contracts import InputError, Provenance, Variant, parse
+
+from .adapter import Size
+from .validation import validate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RECORD = "tsbench"
+ROOT_FILE = "zarr.json"
+CHUNK_BYTES = 16 * 2**20
+
+
+def store_root() -> Path:
+    """Folder of all stores: the environment variable TSBENCH_DATA, else the user's cache folder."""
+    if chosen := os.environ.get("TSBENCH_DATA"):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("tsbench") / "stores"
+
+
+def store_path(name: str, size: Size = "full") -> Path:
+    """Where the store of data set `name` in that size lies, or will lie."""
+    return store_root() / name / f"{size}.zarr"
+
+
+def find_stores() -> list[Path]:
+    """Paths of all finished stores, sorted."""
+    return sorted(path.parent for path in store_root().glob(f"[!.]*/[!.]*.zarr/{ROOT_FILE}"))
+
+
+def write_store(path: Path, dataset: "xr.Dataset", provenance: Provenance, variant: Variant) -> Provenance:
+    """Write a store under a temporary name, read it back, check it and rename it.
+
+    Args:
+        path: the store to create; an older one is replaced.
+        dataset: decoded values, as an adapter returns them.
+        provenance: how they were made; `content` is filled in.
+        variant: what the card declares of the data.
+
+    Returns:
+        The provenance with the content hash.
+
+    Raises:
+        InputError: where the data are not as the card declares, or the folder cannot be written.
+    """
+    validate(dataset, provenance.dataset, variant)
+    record = provenance.model_copy(update={"content": content_hash(dataset)})
+    with atomic.new_folder(path) as temporary:
+        _write_zarr(temporary, dataset)
+        _seal(temporary, record, [str(name) for name in dataset.data_vars])
+        written = open_store(temporary)
+        if content_hash(written) != record.content or not _same_attributes(written, dataset):
+            raise RuntimeError(f"the store of '{provenance.dataset}' does not decode to what was written")
+    return record
+
+
+def open_store(path: Path) -> "xr.Dataset":
+    """Read a store into memory, its variables in the order in which they were written.
+
+    Raises:
+        InputError: where there is no store, or a file of it is missing or damaged.
+    """
+    import xarray as xr
+
+    record = _read_record(path)
+    for name, (size, digest) in record["files"].items():
+        file = path / name
+        if not file.is_file() or file.stat().st_size != size:
+            raise _damaged(path, f"{name} is missing or has another size")
+        # Chunks carry their own checksum, which is compared while they are decoded.
+        if file.name == ROOT_FILE and _digest(file) != digest:
+            raise _damaged(path, f"{name} has changed")
+    try:
+        with warnings.catch_warnings():
+            # Zarr warns that its type for text is not yet in the specification of version 3.
+            warnings.filterwarnings("ignore", message=".*Zarr.*", category=UserWarning)
+            opened = xr.open_zarr(path, consolidated=False, chunks=None).load()
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    opened.attrs.pop(RECORD, None)
+    return opened[record["variables"]]
+
+
+def read_provenance(path: Path) -> Provenance:
+    """How a store was made. Reads one JSON file; imports neither zarr nor xarray.
+
+    Raises:
+        InputError: where there is no store, or its root document is damaged.
+    """
+    return parse(Provenance, _read_record(path)["provenance"], path)
+
+
+def check_store(path: Path) -> None:
+    """Compare every file with its digest and the decoded values with the content hash.
+
+    Raises:
+        InputError: where anything differs.
+    """
+    for name, (_, digest) in _read_record(path)["files"].items():
+        if not (path / name).is_file() or _digest(path / name) != digest:
+            raise _damaged(path, f"{name} has changed")
+    if content_hash(open_store(path)) != read_provenance(path).content:
+        raise _damaged(path, "the values are not those of the content hash")
+
+
+def content_hash(dataset: "xr.Dataset") -> str:
+    """Hash of the decoded values, variables and coordinates in sorted order: 16 hexadecimal digits."""
+    total = hashlib.blake2b(digest_size=8)
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset[name]
+        values = _plain(variable.values)
+        total.update(json.dumps([name, variable.dims, values.shape, values.dtype.str]).encode())
+        total.update(np.ascontiguousarray(values).data)
+    return total.hexdigest()
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Values whose bytes are the same wherever the values are: little-endian, one NaN, UTF-8 text."""
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[ns]").astype("<i8")
+    if values.dtype.kind in "OUT":
+        text = json.dumps([str(value) for value in values.ravel()])
+        return np.frombuffer(text.encode(), np.uint8)
+    values = values.astype(values.dtype.newbyteorder("<"))
+    if values.dtype.kind in "fc":
+        values = np.where(np.isnan(values), values.dtype.type(np.nan), values)
+    return values
+
+
+def _write_zarr(folder: Path, dataset: "xr.Dataset") -> None:
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    compressors = [BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()]
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.variables.items():
+        options: dict[str, Any] = {
+            "compressors": [BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()]
+        }
+        if variable.dtype.kind == "M":
+            options |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
+        if variable.shape:
+            options["chunks"] = _chunks(variable.shape, variable.dtype.itemsize)
+        encoding[str(name)] = options
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Zarr.*", category=UserWarning)
+        dataset.to_zarr(folder, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Whole rows, at most CHUNK_BYTES a chunk."""
+    row = itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    return (max(1, min(shape[0], CHUNK_BYTES // max(row, 1))), *shape[1:])
+
+
+def _seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
+    """Write the record into the root document."""
+    document = json.loads((folder / ROOT_FILE).read_text(encoding="utf-8"))
+    document["attributes"][RECORD] = {
+        "provenance": provenance.model_dump(mode="json"),
+        "variables": variables,
+        "files": {name: [(folder / name).stat().st_size, _digest(folder / name)] for name in _files(folder)},
+    }
+    document["attributes"][RECORD]["seal"] = _seal_of(document)
+    (folder / ROOT_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    if not (path / ROOT_FILE).is_file():
+        raise InputError(f"There is no store at {path}. Prepare it: tsbench data get {path.parent.name}")
+    try:
+        document = json.loads((path / ROOT_FILE).read_text(encoding="utf-8"))
+        record = document["attributes"][RECORD]
+        sealed = record.pop("seal")
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, f"{ROOT_FILE} is not that of a store") from error
+    if sealed != _seal_of(document):
+        raise _damaged(path, f"{ROOT_FILE} has changed")
+    return record
+
+
+def _seal_of(document: dict[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name != ROOT_FILE:
+            yield name
+
+
+def _digest(file: Path) -> str:
+    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+
+
+def _same_attributes(one: "xr.Dataset", other: "xr.Dataset") -> bool:
+    names = [str(name) for name in one.variables]
+    return one.attrs == other.attrs and all(one[name].attrs == other[name].attrs for name in names)
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    name = path.parent.name
+    first = reason.splitlines()[0] if reason else "it cannot be read"
+    return InputError(
+        f"The store {path} is damaged ({first}). Prepare it again: tsbench data get {name} --fresh"
+    )

@@ -1,0 +1,256 @@
+"""Published and users' tables: reading CSV and Parquet, and one clear line for every mistake in them.
+
+Owns the checks of columns, numbers and time stamps that every adapter of a table needs. What the columns mean is
+the adapter's business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tsbench.contracts import InputError
+
+from .steps import infer_step, irregularities
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table as it was read, with what is needed to say where a mistake is.
+
+    Attributes:
+        frame: the columns; text where a column holds anything that is not a number.
+        name: file name.
+        header: lines of the file before the first row; None where the file has no lines (Parquet).
+    """
+
+    frame: "pd.DataFrame"
+    name: str
+    header: int | None
+
+    def at(self, row: int) -> str:
+        """Where a row is, in words: its line in the file, or its number counted from 1."""
+        return f"row {row + 1}" if self.header is None else f"line {row + 1 + self.header}"
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> RawTable:
+    """Read a CSV file (also compressed) or a Parquet file.
+
+    Args:
+        path: the file; `.parquet` is Parquet, anything else CSV, in UTF-8 or else in Latin-1.
+        columns: names of the columns of a file without a header line; None where the first line names them.
+
+    Raises:
+        InputError: where there is no such file, it cannot be read, or it holds no rows.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"There is no file {path}")
+    parquet = path.suffix == ".parquet"
+    try:
+        frame = pd.read_parquet(path) if parquet else _read_csv(path, columns)
+    except pd.errors.EmptyDataError as error:
+        raise InputError(f"{path.name} is empty") from error
+    except (pd.errors.ParserError, ValueError, OSError, EOFError) as error:
+        raise InputError(
+            f"{path.name} cannot be read as a table: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    if frame.empty:
+        raise InputError(f"{path.name} holds no rows")
+    if columns is not None and frame.shape[1] != len(columns):
+        raise InputError(f"{path.name} has {frame.shape[1]} columns, not {len(columns)}")
+    frame.columns = list(columns) if columns is not None else [str(name).strip() for name in frame.columns]
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{path.name} has two columns named '{twice[0]}'")
+    return RawTable(frame, path.name, None if parquet else int(columns is None))
+
+
+def require_columns(table: RawTable, names: Sequence[str]) -> None:
+    """Check that a table has the columns of these names.
+
+    Raises:
+        InputError: with the first that is missing.
+    """
+    for name in names:
+        if name not in table.frame.columns:
+            raise InputError(f"{table.name} has no column '{name}'; it has {_listed(table.frame.columns)}")
+
+
+def numbers(table: RawTable, column: str, allow_missing: bool = True) -> np.ndarray:
+    """A column as float64, shape (row,); NaN where the cell is empty.
+
+    Raises:
+        InputError: where a cell holds text or an infinite value, or is empty although that is not allowed.
+    """
+    import pandas as pd
+
+    cells = table.frame[column]
+    if not pd.api.types.is_numeric_dtype(cells):
+        cells = pd.to_numeric(cells, errors="coerce")
+        wrong = np.flatnonzero(cells.isna() & table.frame[column].notna())
+        if len(wrong):
+            text = str(table.frame[column].iloc[wrong[0]])
+            raise InputError(
+                f"{table.name}, {table.at(wrong[0])}, column '{column}': '{text}' is not a number"
+            )
+    values = cells.to_numpy(np.float64, na_value=np.nan)
+    bad = np.isinf(values) if allow_missing else ~np.isfinite(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{table.name}, {table.at(row)}, column '{column}': {_shown(values[row])}")
+    return values
+
+
+def time_stamps(table: RawTable, column: str) -> np.ndarray:
+    """A column as time stamps: datetime64[ns] in UTC where zones are given, or int64 for an integer index.
+
+    Raises:
+        InputError: where a cell is empty or is not a time stamp.
+    """
+    import pandas as pd
+
+    cells = table.frame[column]
+    if pd.api.types.is_integer_dtype(cells):
+        return cells.to_numpy(np.int64)
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+        raise InputError(
+            f"{table.name}: the time column '{column}' holds numbers with a fraction or empty cells"
+        )
+    stamps = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
+    if stamps.isna().any():
+        # The format of the first cell counts for all: mixed day-month orders are a mistake, not a guess.
+        stamps = pd.to_datetime(cells, errors="coerce", utc=True)
+    wrong = np.flatnonzero(stamps.isna())
+    if len(wrong):
+        cell = table.frame[column].iloc[wrong[0]]
+        text = "the cell is empty" if pd.isna(cell) else f"'{cell}' is not a time stamp"
+        raise InputError(f"{table.name}, {table.at(wrong[0])}, column '{column}': {text}")
+    return stamps.dt.tz_localize(None).to_numpy("datetime64[ns]")
+
+
+def check_regular(table: RawTable, time: np.ndarray, step: str | None = None) -> str | None:
+    """Check that a time axis goes on by one step from row to row.
+
+    Args:
+        table: where the stamps come from, for messages.
+        time: datetime64 or integers, shape (row,).
+        step: the step as an ISO 8601 duration; None to take the most frequent one.
+
+    Returns:
+        The step; None for an integer index.
+
+    Raises:
+        InputError: with the line and the stamp of the first gap, repeated or unsorted time stamp.
+    """
+    if time.dtype.kind != "M":
+        # An integer index is measured in the step of its first two rows.
+        time, step = np.datetime64(0, "s") + time, None
+        integers = True
+    else:
+        integers = False
+    step = step or infer_step(time)
+    found = irregularities(time, step)
+    if found:
+        first = found[0]
+        text = first.text if not integers else f"{first.kind} in the index"
+        raise InputError(
+            f"{table.name}, {table.at(first.row)}: {text} (irregular rows: {len(found)}; "
+            f"the step is {step or 'unknown'})"
+        )
+    return None if integers else step
+
+
+def require_rows(table: RawTable, rows: int) -> None:
+    """Check that a table has at least that many rows.
+
+    Raises:
+        InputError: where it is shorter.
+    """
+    if len(table.frame) < rows:
+        raise InputError(f"{table.name} is too short: {len(table.frame)} rows, at least {rows} are needed")
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is described in a store.
+
+    Attributes:
+        name: of the variable.
+        units: in CF notation (UDUNITS); `1` where there are none or the publisher does not say.
+        long_name: in words.
+        standard_name: CF standard name, where there is one.
+        comment: what a reader must know.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    standard_name: str = ""
+    comment: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """As attributes of the variable; empty ones are left out."""
+        given = {
+            "units": self.units,
+            "long_name": self.long_name,
+            "standard_name": self.standard_name,
+            "comment": self.comment,
+        }
+        return {key: text for key, text in given.items() if text}
+
+
+def series_dataset(time: np.ndarray, step: str | None, columns: dict[Column, np.ndarray]) -> "xr.Dataset":
+    """Time series in the form in which adapters return them.
+
+    Args:
+        time: datetime64[ns] or int64, shape (row,).
+        step: ISO 8601 duration, or None.
+        columns: description → values, shape (row,).
+    """
+    import xarray as xr
+
+    dataset = xr.Dataset(
+        {column.name: ("time", values, column.attributes) for column, values in columns.items()},
+        coords={"time": ("time", time)},
+    )
+    dataset["time"].attrs = time_attributes(step)
+    return dataset
+
+
+def time_attributes(step: str | None) -> dict[str, str]:
+    """Attributes of a time coordinate."""
+    return {"long_name": "time", "standard_name": "time"} | ({"step": step} if step else {})
+
+
+def _read_csv(path: Path, columns: Sequence[str] | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    options = {
+        "header": None if columns is not None else 0,
+        # Exactly the nearest float to the printed number, on every platform.
+        "float_precision": "round_trip",
+        "low_memory": False,
+        "skipinitialspace": True,
+    }
+    try:
+        return pd.read_csv(path, encoding="utf-8", **options)
+    except UnicodeDecodeError:
+        return pd.read_csv(path, encoding="latin-1", **options)
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(str(name) for name in list(names)[:most])
+    return shown if len(names) <= most else f"{shown}, … ({len(names)} in all)"
+
+
+def _shown(value: float) -> str:
+    return "the cell is empty" if np.isnan(value) else f"{value} is not a finite number"
