@@ -9,7 +9,7 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import board, data, jobs, show
+from . import board, data, jobs, results, show
 from .output import note
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ show.register(app)
 jobs.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(board.app, name="board")
+app.add_typer(results.app, name="results")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from tsbench.contracts.result import (
     UNIT_COLUMNS,
     UNITS_FILE,
 )
+from tsbench.folders import ARTIFACTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +88,9 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
 
 
 def find_results(root: Path) -> list[Path]:
-    """Result folders below `root`, sorted by path; half-written ones are not seen."""
-    found = (path.parent for path in root.rglob(RESULT_FILE))
-    return sorted(folder for folder in found if atomic.TEMPORARY not in str(folder.relative_to(root)))
+    """Result folders below `root`, sorted by path; half-written ones and MLflow's copies are not seen."""
+    found = (path.parent.relative_to(root) for path in root.rglob(RESULT_FILE))
+    return sorted(root / folder for folder in found if atomic.TEMPORARY not in str(folder) and ARTIFACTS not in folder.parts)
 
 
 def _write_table(path: Path, columns: Columns) -> None:

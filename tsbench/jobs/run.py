@@ -5,7 +5,7 @@ Everything heavy is imported when a job has to be executed; a run that is reused
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -236,17 +236,17 @@ def options_of(suite: Suite, entry: SuiteEntry) -> Options:
     )
 
 
-def _track(outcomes: Iterable[Outcome], experiment: str, say: Say) -> None:
+def _track(outcomes: Sequence[Outcome], experiment: str, say: Say) -> None:
+    """Send Results to MLflow; those that it has already cost a look into the ledger."""
     from tsbench.tracking import log_results
 
-    folders = [outcome.folder for outcome in outcomes if outcome.folder is not None and not outcome.reused]
+    folders = [outcome.folder for outcome in outcomes if outcome.folder is not None]
     if not folders:
         return
     start = time.perf_counter()
-    log_results(folders, experiment, say=say)
+    log_results(folders, experiment, say=say, runs=outcomes[0].job.runs)
     for outcome in outcomes:
-        if outcome.folder in folders:
-            outcome.seconds["MLflow"] = (time.perf_counter() - start) / len(folders)
+        outcome.seconds["MLflow"] = (time.perf_counter() - start) / len(folders)
 
 
 def _make_folder(job: Job) -> None:
