@@ -148,6 +148,18 @@ def test_a_condition_with_half_of_its_scenarios_has_no_value(bench):
     assert states.loc[("one-4", "robustness"), "state"] == "skipped"
 
 
+def test_a_seed_with_half_of_the_scenarios_does_not_enter_the_mean(bench):
+    task = bench.tasks[0]
+    folders = [
+        bench.save("naive", task, 0),
+        bench.save("naive", task, 1, skip={"robustness/noise/snr_db=10": "interrupted"}),
+    ]
+    collection = gather(bench, folders)
+    rows = collection.scores[collection.scores["primary"] & (collection.scores["condition"] == "robustness")]
+    assert rows.set_index("seed")["value"].isna().to_dict() == {0: False, 1: True}
+    assert "missing" not in set(collection.states.query("task == 'one-4' and entry == 'naive'")["state"])
+
+
 def test_an_unreadable_result_is_listed_and_stops_nothing(bench):
     folders = bench.save_all()
     (folders[0] / "result.json").write_text("{not json")

@@ -59,17 +59,15 @@ def _views(names: list[str] | None, runs: Path, missing: str) -> "list[View]":
     from tsbench import registry
     from tsbench.contracts import InputError
     from tsbench.evaluation.record import find_results
-    from tsbench.leaderboard.aggregate import MISSING
+    from tsbench.leaderboard.aggregate import checked_missing
     from tsbench.leaderboard.collect import catalogue, result_folders
     from tsbench.leaderboard.site.view import views_of
 
-    chosen = next((one for one in MISSING if one == missing), None)
-    if chosen is None:
-        raise InputError(f"Unknown choice '{missing}' for --missing; there are {', '.join(MISSING)}")
+    choice = checked_missing(missing)
     suites = [registry.suite(name) for name in names] if names else list(registry.suites().values())
     folders = find_results(runs) if runs.is_dir() else []
     folders += [folder for suite in suites for folder in result_folders(suite.name, None)]
-    views = views_of(suites, folders, catalogue(), chosen)
+    views = views_of(suites, folders, catalogue(), choice)
     if names:
         return views
     found = [view for view in views if view.entries]
@@ -81,8 +79,7 @@ def _views(names: list[str] | None, runs: Path, missing: str) -> "list[View]":
 def _print(view: "View") -> None:
     from tsbench.leaderboard.site import text
 
-    board = view.standings.table
-    if board.empty:
+    if not view.rows:
         name = view.collection.suite.name
         note(f"{name} has no Results yet. Make them: tsbench run {name}")
         return
@@ -97,7 +94,7 @@ def _print(view: "View") -> None:
             row["seeds"],
             text.duration(row["fit_seconds"] + row["predict_seconds"]),
         ]
-        for row in board.to_dict("records")
+        for row in view.rows
     ]
     columns = ["entry", "context", "mean rank", "win rate", "skill score", "cells", "seeds", "time per task"]
     suite = view.collection.suite
@@ -108,5 +105,4 @@ def _print(view: "View") -> None:
 
 
 def _records(view: "View") -> list[dict[str, Any]]:
-    rows = view.standings.table.to_dict("records")
-    return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+    return [{key: None if value != value else value for key, value in row.items()} for row in view.rows]

@@ -40,14 +40,12 @@ def resolve_missing(
     Raises:
         InputError: with `error`, naming the first missing values.
     """
-    if missing not in MISSING:
-        raise InputError(f"Unknown choice '{missing}' for missing results; there are {', '.join(MISSING)}")
+    checked_missing(missing)
     live = errors[errors.notna().any(axis=1)]
     absent = live.isna() & ~not_applicable.loc[live.index]
     if missing == "error" and absent.to_numpy().any():
-        named = [
-            f"{entry} on {'/'.join(cell)}" for cell, row in absent.iterrows() for entry in row.index[row]
-        ]
+        cells = ["/".join(map(str, cell)) for cell in live.index]
+        named = [f"{live.columns[column]} on {cells[row]}" for row, column in np.argwhere(absent.to_numpy())]
         raise InputError(
             f"{len(named)} results are missing: {', '.join(named[:3])}{' …' if len(named) > 3 else ''}"
         )
@@ -57,6 +55,18 @@ def resolve_missing(
         filler = pd.DataFrame({entry: live[baseline] for entry in live.columns})
         return live.where(~absent, filler)
     return live
+
+
+def checked_missing(choice: str) -> Missing:
+    """The choice for missing results of that name.
+
+    Raises:
+        InputError: where there is none.
+    """
+    for one in MISSING:
+        if one == choice:
+            return one
+    raise InputError(f"Unknown choice '{choice}' for missing results; there are {', '.join(MISSING)}")
 
 
 def ranks(errors: Floats) -> Floats:

@@ -8,7 +8,7 @@ dashes or shapes.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -21,14 +21,9 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 4], [10, 2, 2, 2], 
 SHAPES = ("circle", "diamond", "triangle-up", "square", "cross")
 MOST_LABELS, LABEL = 14, 26
 COST_SIZE = (430, 270)
-CORNERS = (
-    ("left", 9, -8),
-    ("left", 9, 9),
-    ("right", -9, -8),
-    ("right", -9, 9),
-    ("left", 9, 24),
-    ("right", -9, 24),
-)
+CORNERS: tuple[tuple[Literal["left", "right"], int, int], ...] = (
+    ("left", 9, -8), ("left", 9, 9), ("right", -9, -8), ("right", -9, 9), ("left", 9, 24), ("right", -9, 24),
+)  # fmt: skip
 """Where a label may lie beside its point: alignment and offsets in pixels."""
 
 
@@ -158,7 +153,7 @@ def forecast_chart(examples: pd.DataFrame, *, entries: Sequence[str] = ("forecas
     return _svg(alt.vconcat(*drawn, spacing=22).resolve_scale(x="independent", y="independent"))
 
 
-def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str]) -> alt.LayerChart:
+def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str]) -> Any:
     scenario, case, variable = chosen
     mine = frame[(frame["scenario"] == scenario) & (frame["case"] == case) & (frame["variable"] == variable)]
     observed = mine.drop_duplicates("lead_time").sort_values("lead_time")[["lead_time", "observed"]]
@@ -283,7 +278,7 @@ def _round_values(domain: Sequence[float]) -> list[float]:
         100,
     ]
     inside = [step for step in steps if domain[0] <= step <= domain[1]]
-    return inside if len(inside) > 2 else [round(float(v), 3) for v in np.geomspace(*domain, 5)]
+    return inside if len(inside) > 2 else [round(float(v), 3) for v in np.geomspace(domain[0], domain[1], 5)]
 
 
 def _svg(chart: Any) -> str:

@@ -143,7 +143,7 @@ def collect(suite: Suite, pool: Pool, declared: Catalogue) -> Collection:
         declared,
         entries,
         chosen,
-        _scores(chosen, suite),
+        _scores(chosen, suite, declared),
         _states(chosen, suite, declared, entries),
         pd.DataFrame(sorted(refused, key=str), columns=list(REFUSED_FRAME)),
     )
@@ -212,9 +212,17 @@ def _newest(
     return chosen
 
 
-def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite) -> pd.DataFrame:
+def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, declared: Catalogue) -> pd.DataFrame:
     rows = [
-        (entry, task, condition, seed, metric, metric == stored.result.primary, value)
+        (
+            entry,
+            task,
+            condition,
+            seed,
+            metric,
+            metric == stored.result.primary,
+            value if usable(stored.result, condition, declared.tasks.get(task)) else None,
+        )
         for (entry, task, seed), stored in sorted(chosen.items(), key=lambda item: item[0])
         for metric, by_condition in stored.result.scores.items()
         for condition, value in by_condition.items()

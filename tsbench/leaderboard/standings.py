@@ -184,7 +184,7 @@ def _points(collection: Collection, by_seed: pd.DataFrame, ranked: pd.DataFrame)
 
 def _range(points: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     grouped = points.groupby("entry")[list(STATISTICS)]
-    return grouped.min().reindex(names), grouped.max().reindex(names)
+    return grouped.min().reindex(list(names)), grouped.max().reindex(list(names))
 
 
 def _intervals(

@@ -12,7 +12,7 @@ from tsbench.leaderboard.site.build import build_site
 from tsbench.leaderboard.standings import leaderboard
 
 HOSTILE = '<script>alert("x")</script>\u202e"evil\'&'
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 class Page(html.parser.HTMLParser):

@@ -39,7 +39,7 @@ def _suite(view: View) -> dict[str, Any]:
             "href": model_href(row["model"]),
             **view.statistics(row),
         }
-        for row in view.standings.table.head(BEST).to_dict("records")
+        for row in view.rows[:BEST]
     ]
     facts = f"{len(suite.tasks)} tasks · {len(view.entries)} entries · {len(collection.stored)} Results"
     return {

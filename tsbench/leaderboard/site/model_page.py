@@ -63,7 +63,7 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
             "tuning": entry.tuning,
             "learning": entry.learning,
             "place": f"{place + 1} of {len(table)}",
-            **view.statistics(table.iloc[place].to_dict()),
+            **view.statistics(view.rows[place]),
         }
 
 
@@ -81,7 +81,7 @@ def _gaps(view: View, entries: Sequence[Entry]) -> list[dict[str, str]]:
 
 
 def _cost_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
-    row = view.costs.loc[(entry.name, task)]
+    row = view.costs[entry.name, task]
     shown = {
         "parameters": text.count,
         "fit_seconds": text.duration,
@@ -95,7 +95,7 @@ def _cost_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
         "task": task,
         "task_href": task_href(task),
         "entry": entry.name,
-        "cells": [number_cell(float(row[name]), form(float(row[name]))) for name, form in shown.items()],
+        "cells": [number_cell(row[name], form(row[name])) for name, form in shown.items()],
         "host": "; ".join(sorted(hosts)),
     }
 

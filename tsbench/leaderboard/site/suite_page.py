@@ -9,7 +9,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from tsbench.leaderboard import aggregate, charts
-from tsbench.leaderboard.entries import shown
 
 from . import text
 from .view import Cell, View, conditions_of, model_href, number_cell
@@ -63,15 +62,18 @@ def suite_context(view: View) -> dict[str, Any]:
 
 def refused_rows(refused: pd.DataFrame) -> list[dict[str, str]]:
     """Results that are not ranked, seeds of the same reason together."""
-    grouped = refused.groupby(["model", "task", "reason"], sort=True)["seed"]
+    grouped: dict[tuple[str, str, str], set[int]] = {}
+    for model, task, seed, reason in refused.itertuples(index=False, name=None):
+        seeds = grouped.setdefault((model, task, reason), set())
+        seeds |= set() if pd.isna(seed) else {int(seed)}
     return [
         {
-            "model": shown(model),
+            "model": model,
             "task": task,
-            "reason": shown(reason),
-            "seeds": ", ".join(str(int(seed)) for seed in sorted(set(seeds.dropna()))) or text.NOTHING,
+            "reason": reason,
+            "seeds": ", ".join(map(str, sorted(seeds))) or text.NOTHING,
         }
-        for (model, task, reason), seeds in grouped
+        for (model, task, reason), seeds in sorted(grouped.items())
     ]
 
 
@@ -90,7 +92,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
 
 
 def _row(view: View, number: int, conditions: list[str]) -> dict[str, Any]:
-    row: Mapping[str, Any] = view.standings.table.iloc[number].to_dict()
+    row = view.rows[number]
     seconds = row["fit_seconds"] + row["predict_seconds"]
     flops = row["fit_flops"] + row["predict_flops"]
     total = row["cells"] + row["missing"]
@@ -138,7 +140,7 @@ def _strip(view: View, row: Mapping[str, Any]) -> dict[str, Any] | None:
         return f"{6 + inside * (STRIP - 12):.1f}"
 
     points = view.standings.points
-    own = points.loc[points["entry"] == row["entry"], "skill"].dropna()
+    own = points[points["entry"] == row["entry"]]["skill"].dropna()
     seeds = own if view.standings.uncertainty.kind == "range" else []
     return {
         "zero": place(0.0),

@@ -111,11 +111,12 @@ def _condition_in_words(task: Task, condition: str) -> str:
 
 def _by_error(view: View, task: str) -> list[Entry]:
     """Entries by their regular error on the task; those without one last."""
-    errors = view.standings.errors
-    if (task, "regular") not in errors.index:
-        return view.entries
-    row = errors.loc[(task, "regular")]
-    return sorted(view.entries, key=lambda entry: (np.isnan(row[entry.name]), row[entry.name], entry.name))
+
+    def key(entry: Entry) -> tuple[bool, float, str]:
+        error = view.means.get((entry.name, task, "regular"), np.nan)
+        return bool(np.isnan(error)), error, entry.name
+
+    return sorted(view.entries, key=key)
 
 
 def _score_tables(view: View, task: str, entries: list[Entry], metric: str) -> pd.DataFrame:
@@ -173,7 +174,7 @@ def _figures(
         tables["lead_time"].notna() & (tables["condition"] == "regular") & tables["entry"].isin(shown)
     ]
     if len(leads):
-        mean = leads.groupby(["entry", "lead_time"], as_index=False)["value"].mean()
+        mean = leads.groupby(["entry", "lead_time"])["value"].mean().reset_index()
         caption = f"{metric_name(metric)} by lead time under the regular condition, mean over seeds.{which}"
         svg = charts.lead_time_chart(mean, shown, metric_name(metric))
         figures.append(_figure(svg, caption, caption))

@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from tsbench.contracts import CONDITIONS, NotApplicable, Suite
 from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
@@ -53,21 +51,44 @@ class View:
         """(entry, task, condition) → value of the primary metric for each seed, in the order of the seeds."""
         scores = self.collection.scores
         primary = scores[scores["primary"]].sort_values("seed", kind="stable").dropna(subset=["value"])
+        columns = primary[["entry", "task", "condition", "value"]].itertuples(index=False, name=None)
         found: dict[tuple[str, str, str], list[float]] = {}
-        for row in primary.itertuples(index=False):
-            found.setdefault((row.entry, row.task, row.condition), []).append(row.value)
+        for entry, task, condition, value in columns:
+            found.setdefault((entry, task, condition), []).append(value)
         return found
 
     @cached_property
-    def costs(self) -> pd.DataFrame:
-        """Cost of each (entry, task), mean over seeds."""
-        return costs(self.collection)
+    def means(self) -> dict[tuple[str, str, str], float]:
+        """(entry, task, condition) → mean over seeds, as it is ranked."""
+        errors = self.standings.errors
+        return {
+            (entry, task, condition): float(value)
+            for (task, condition), row in zip(errors.index, errors.to_numpy(float), strict=True)
+            for entry, value in zip(errors.columns, row, strict=True)
+        }
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the standings' table."""
+        return [
+            {str(key): value for key, value in row.items()} for row in self.standings.table.to_dict("records")
+        ]
+
+    @cached_property
+    def costs(self) -> dict[Any, dict[str, float]]:
+        """(entry, task) → its costs by name, mean over seeds."""
+        table = costs(self.collection)
+        names = [str(name) for name in table.columns]
+        return {
+            key: dict(zip(names, row, strict=True))
+            for key, row in zip(table.index, table.to_numpy(), strict=True)
+        }
 
     @cached_property
     def states(self) -> dict[tuple[str, str, str], tuple[str, str]]:
         """(entry, task, condition) → state and reason."""
-        rows = self.collection.states.itertuples(index=False)
-        return {(row.entry, row.task, row.condition): (row.state, row.reason) for row in rows}
+        rows = self.collection.states.itertuples(index=False, name=None)
+        return {(entry, task, condition): (state, reason) for entry, task, condition, state, reason in rows}
 
     def score(self, entry: str, task: str, condition: str) -> Cell:
         """Seed mean with the range of the seeds, or why there is none."""
@@ -77,7 +98,7 @@ class View:
         if state != "value":
             return Cell(STATES[state], state=state)
         values = self.values[entry, task, condition]
-        mean = float(self.standings.errors.loc[(task, condition), entry])
+        mean = self.means[entry, task, condition]
         return number_cell(mean, text.number(mean), low_high(values, text.number))
 
     def results(self, entry: str, task: str) -> list[Stored]:
@@ -170,8 +191,9 @@ def task_href(name: str) -> str:
 
 def number_cell(value: float | None, shown: str, below: str = "") -> Cell:
     """A cell with the number that it is sorted by."""
-    known = value is not None and not math.isnan(value)
-    return Cell(shown, repr(float(value)) if known else "", below)
+    if value is None or math.isnan(value):
+        return Cell(shown, below=below)
+    return Cell(shown, repr(float(value)), below)
 
 
 def low_high(values: Sequence[float], shown: Any) -> str:
