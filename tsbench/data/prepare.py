@@ -30,13 +30,25 @@ def ensure(name: str, size: Size = "full") -> Path:
     if name.startswith(USER_PREFIX):
         if not (path / ROOT_FILE).is_file():
             raise InputError(
-                f"Unknown dataset '{name}': prepare the file first (tsbench run MODEL --data FILE)"
+                f"Unknown dataset '{name}': no file was prepared (tsbench run MODEL --data FILE)"
             )
         return path
     entry = registry.dataset(name)
     if (path / ROOT_FILE).is_file() and _same_recipe(read_provenance(path), entry):
         return path
     return prepare(name, size=size)
+
+
+def at_hand(name: str) -> bool:
+    """Whether the store of a data set is there, or can be made without a download.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if (store_path(name) / ROOT_FILE).is_file():
+        return True
+    entry = registry.dataset(name)
+    return entry.card.origin == "generated" or all(in_environment(file) for file in entry.variant.files)
 
 
 def prepare(
@@ -115,15 +127,3 @@ def _say(line: str) -> None:
 def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:
     made = (found.adapter, found.generator_version, found.parameters)
     return made == (entry.card.name, entry.card.generator_version, entry.variant.parameters)
-
-
-def at_hand(name: str) -> bool:
-    """Whether the store of a data set is there, or can be made without a download.
-
-    Raises:
-        InputError: for an unknown name.
-    """
-    if (store_path(name) / ROOT_FILE).is_file():
-        return True
-    entry = registry.dataset(name)
-    return entry.card.origin == "generated" or all(in_environment(file) for file in entry.variant.files)

@@ -29,9 +29,8 @@ def find_files(
     """
     found: dict[str, Path] = {}
     for file in entry.variant.files:
-        path = (
-            _from_user(file, source, alone=len(entry.variant.files) == 1) if source else in_environment(file)
-        )
+        alone = len(entry.variant.files) == 1
+        path = _from_user(file, source, alone) if source else in_environment(file)
         if path is None:
             found[file.name] = _download(file, downloads, entry.name)
             continue
@@ -47,6 +46,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def in_environment(file: SourceFile) -> Path | None:
+    """The file in the folder that the environment variable TSBENCH_DATA_SOURCE names, or None."""
+    folder = os.environ.get("TSBENCH_DATA_SOURCE")
+    return _in_folder(file, Path(folder).expanduser()) if folder else None
+
+
 def _from_user(file: SourceFile, source: Path, alone: bool) -> Path:
     if source.is_file() and (alone or source.name in _names(file)):
         return source
@@ -57,11 +62,6 @@ def _from_user(file: SourceFile, source: Path, alone: bool) -> Path:
     if path is None:
         raise InputError(f"{folder} holds no {' or '.join(_names(file))}")
     return path
-
-
-def in_environment(file: SourceFile) -> Path | None:
-    folder = os.environ.get("TSBENCH_DATA_SOURCE")
-    return _in_folder(file, Path(folder).expanduser()) if folder else None
 
 
 def _in_folder(file: SourceFile, folder: Path) -> Path | None:
@@ -104,10 +104,8 @@ def _download(file: SourceFile, folder: Path, name: str) -> Path:
             path=folder,
             downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
         )
-    except (TimeoutError, requests.RequestException, OSError) as error:
+    except OSError as error:
         raise InputError(f"Cannot download {file.url} ({type(error).__name__}). {help_line}") from error
     except ValueError as error:
-        raise InputError(
-            f"{file.url} no longer gives the published {file.name}: checksums differ. {help_line}"
-        ) from error
+        raise InputError(f"{file.url} gives another file than published (checksum). {help_line}") from error
     return Path(path)

@@ -2,8 +2,8 @@
 
 A store's root zarr.json carries a record under the attribute `tsbench`: provenance, the order of the
 variables, the size and digest of every other file, and a seal over the root document itself. Chunks carry
-crc32c checksums. So a damaged store is noticed when it is opened, and provenance is read without importing zarr
-or xarray.
+crc32c checksums. So a damaged store is noticed when it is opened, and provenance is read without importing
+zarr or xarray.
 """
 
 import hashlib
@@ -154,9 +154,7 @@ def _write_zarr(folder: Path, dataset: "xr.Dataset") -> None:
     compressors = [BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()]
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
-        options: dict[str, Any] = {
-            "compressors": [BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()]
-        }
+        options: dict[str, Any] = {"compressors": compressors}
         if variable.dtype.kind == "M":
             options |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
         if variable.shape:

@@ -1,7 +1,7 @@
 """Published and users' tables: reading CSV and Parquet, and one clear line for every mistake in them.
 
-Owns the checks of columns, numbers and time stamps that every adapter of a table needs. What the columns mean is
-the adapter's business.
+Owns the checks of columns, numbers and time stamps that every adapter of a table needs. What the columns mean
+is the adapter's business.
 """
 
 from collections.abc import Sequence
