@@ -148,8 +148,8 @@ def _create(path: Path, owner: Owner) -> bool:
 def _remove_dead(path: Path) -> None:
     """Remove a dead owner's lock file, and never that of a process that took the lock in the meantime.
 
-    Whoever removes holds an advisory lock on the very file it has looked at. While that descriptor is open its
-    inode cannot be used again, so "the path still leads to this inode" means "nobody has replaced it".
+    Whoever removes holds an advisory lock on the very file it has looked at. While that descriptor is open
+    its inode cannot be used again, so "the path still leads to this inode" means "nobody has replaced it".
     """
     try:
         descriptor = os.open(path, os.O_RDWR)

@@ -29,9 +29,7 @@ def ensure(name: str, size: Size = "full") -> Path:
     path = store_path(name, size)
     if name.startswith(USER_PREFIX):
         if not (path / ROOT_FILE).is_file():
-            raise InputError(
-                f"Unknown dataset '{name}': no file was prepared (tsbench run MODEL --data FILE)"
-            )
+            raise InputError(f"Unknown dataset '{name}': give the file itself (tsbench run … --data FILE)")
         return path
     entry = registry.dataset(name)
     if (path / ROOT_FILE).is_file() and _same_recipe(read_provenance(path), entry):

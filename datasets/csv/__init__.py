@@ -1,0 +1,1 @@
+"""Tables of a user's own: CSV or Parquet, wide or long."""

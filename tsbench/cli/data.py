@@ -1,0 +1,97 @@
+"""`tsbench data`: prepares, lists and checks stores. Commands import what they need."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .output import as_json, note, table
+
+app = typer.Typer(name="data", help="Data sets: prepare, list, check.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class SizeName(StrEnum):
+    """Sizes of a data set; published data have `full` only."""
+
+    tiny = "tiny"
+    small = "small"
+    full = "full"
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="Data set, as in: tsbench list datasets")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Published file, or folder that holds the published files.")
+    ] = None,
+    size: Annotated[SizeName, typer.Option(help="Size of a generated data set.")] = SizeName.full,
+    seed: Annotated[int, typer.Option(help="Seed of a generated data set.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Prepare anew although there is a store.")] = False,
+    allow_other_checksum: Annotated[
+        bool, typer.Option("--allow-other-checksum", help="Accept files that are not those of the card.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Prepare a data set: from --from, else from TSBENCH_DATA_SOURCE, else a download; or generate it."""
+    from tsbench.data.prepare import prepare
+
+    path = prepare(name, source, size.value, seed, fresh, allow_other_checksum)
+    if json:
+        as_json(_record(path))
+    else:
+        note(f"{name} is ready: {path}")
+
+
+@app.command("list")
+def list_(json: AsJson = False) -> None:
+    """List the prepared stores."""
+    from tsbench.data.store import find_stores, store_root
+
+    records = [_record(path) for path in find_stores()]
+    if json:
+        as_json(records)
+        return
+    if not records:
+        note(f"No store in {store_root()} yet. See: tsbench list datasets, tsbench data get NAME")
+        return
+    columns = ("name", "size", "recipe", "content", "megabytes")
+    table(
+        columns, [[record[column] for column in columns] for record in records], f"Stores in {store_root()}"
+    )
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Data set that was prepared.")],
+    size: Annotated[SizeName, typer.Option(help="Size of a generated data set.")] = SizeName.full,
+    json: AsJson = False,
+) -> None:
+    """Read a store again, and compare every file and value with the hashes that were kept."""
+    from tsbench.data.store import check_store, store_path
+
+    path = store_path(name, size.value)
+    check_store(path)
+    if json:
+        as_json(_record(path) | {"intact": True})
+    else:
+        note(f"{name} is intact: {path}")
+
+
+def _record(path: Path) -> dict[str, Any]:
+    from tsbench.data.store import read_provenance
+
+    provenance = read_provenance(path)
+    bytes_on_disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return {
+        "name": provenance.dataset,
+        "size": provenance.size,
+        "recipe": provenance.recipe,
+        "content": provenance.content,
+        "megabytes": round(bytes_on_disk / 1e6, 3),
+        "seed": provenance.seed,
+        "files": provenance.files,
+        "path": str(path),
+    }
