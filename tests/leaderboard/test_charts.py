@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tsbench.leaderboard import charts
+from tsbench.leaderboard.labels import label_corners
 
 HOSTILE = "<script>alert('x')</script>\"&"
 ENTRIES = ["deep", "linear", HOSTILE]
@@ -89,5 +90,5 @@ def test_labels_of_points_close_together_do_not_meet():
     frame = pd.DataFrame(
         {"cost": [1.0, 1.1, 100.0], "error": [0.8, 0.81, 0.5], "label": ["one", "two", "three"]}
     )
-    corners = charts._label_corners(frame, [0.5, 200.0], [0.4, 1.0])
+    corners = label_corners(frame, (430, 270), [0.5, 200.0], [0.4, 1.0])
     assert corners[0] != corners[1]

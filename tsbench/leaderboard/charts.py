@@ -8,11 +8,13 @@ dashes or shapes.
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
+
+from .labels import CORNERS, label_corners
 
 INK = "#757d89"
 """Stands for the text colour inside a specification; contrast 4.1 on white, 4.6 on the pages' dark ground."""
@@ -21,10 +23,6 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 4], [10, 2, 2, 2], 
 SHAPES = ("circle", "diamond", "triangle-up", "square", "cross")
 MOST_LABELS, LABEL = 14, 26
 COST_SIZE = (430, 270)
-CORNERS: tuple[tuple[Literal["left", "right"], int, int], ...] = (
-    ("left", 9, -8), ("left", 9, 9), ("right", -9, -8), ("right", -9, 9), ("left", 9, 24), ("right", -9, 24),
-)  # fmt: skip
-"""Where a label may lie beside its point: alignment and offsets in pixels."""
 
 
 def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_format: str = "~g") -> str:
@@ -44,7 +42,7 @@ def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_for
     short = frame["entry"].map(lambda name: name if len(name) <= LABEL else f"{name[: LABEL - 1]}…")
     frame["label"] = short.where((len(frame) <= MOST_LABELS) | frame["front"], "")
     x_domain, y_domain = _padded(frame["cost"], 0.10), _padded(frame["error"], 0.10)
-    frame["corner"] = _label_corners(frame, x_domain, y_domain)
+    frame["corner"] = label_corners(frame, COST_SIZE, x_domain, y_domain)
     x = alt.X("cost:Q", title=cost_title, scale=alt.Scale(type="log", domain=x_domain, nice=False))
     x = x.axis(format=cost_format, values=_decades(x_domain))
     y = alt.Y("error:Q", title=error_title, scale=alt.Scale(type="log", domain=y_domain, nice=False))
@@ -82,7 +80,10 @@ def condition_chart(values: pd.DataFrame, entries: Sequence[str], title: str) ->
         The SVG.
     """
     conditions = list(dict.fromkeys(values["condition"]))
-    row = alt.Y("entry:N", sort=list(entries), title=None, axis=alt.Axis(labelLimit=260, grid=True))
+    # Readers' fonts may be wider than the one that the renderer measures with: keep room for the names.
+    room = min(260, 7.2 * max((len(entry) for entry in entries), default=0) + 12)
+    axis = alt.Axis(labelLimit=250, grid=True, minExtent=room)
+    row = alt.Y("entry:N", sort=list(entries), title=None, axis=axis)
     x = alt.X(
         "value:Q",
         title=title,
@@ -207,38 +208,6 @@ def _series_scales(entries: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     )
 
 
-def _label_corners(frame: pd.DataFrame, x_domain: Sequence[float], y_domain: Sequence[float]) -> list[int]:
-    """For each point the first corner (of `CORNERS`) where its label meets no point and no earlier label."""
-    width, height = COST_SIZE
-    x = np.log(frame["cost"] / x_domain[0]) / np.log(x_domain[1] / x_domain[0]) * width
-    y = height - np.log(frame["error"] / y_domain[0]) / np.log(y_domain[1] / y_domain[0]) * height
-    taken = [(px - 5, py - 5, px + 5, py + 5) for px, py in zip(x, y, strict=True)]
-    corners = []
-    for px, py, label in zip(x, y, frame["label"], strict=True):
-        long = 6.8 * len(label)
-        boxes = [
-            (
-                px + dx - (long if align == "right" else 0),
-                py + dy - 7,
-                px + dx + (long if align == "left" else 0),
-                py + dy + 7,
-            )
-            for align, dx, dy in CORNERS
-        ]
-        free = [
-            n
-            for n, box in enumerate(boxes)
-            if not any(_meet(box, other) for other in taken) and box[2] < width + 60
-        ]
-        corners.append(free[0] if free else 0)
-        taken.append(boxes[corners[-1]])
-    return corners
-
-
-def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
 def _padded(values: pd.Series, share: float) -> list[float]:
     """Domain of a log axis with room for marks and labels."""
     low, high = float(values.min()), float(values.max())
@@ -247,8 +216,11 @@ def _padded(values: pd.Series, share: float) -> list[float]:
 
 
 def _decades(domain: Sequence[float]) -> list[float]:
+    """Ticks of a log axis: the powers of ten, with 2 and 5 between them where these are few."""
     low, high = (int(np.floor(np.log10(bound))) for bound in domain)
-    return [10.0**power for power in range(low, high + 2) if domain[0] <= 10.0**power <= domain[1]]
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    ticks = [float(f"{step}e{power}") for power in range(low, high + 2) for step in steps]
+    return [tick for tick in ticks if domain[0] <= tick <= domain[1]]
 
 
 def _round_values(domain: Sequence[float]) -> list[float]:
