@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tsbench import atomic
+from tsbench.contracts import InputError
 
 PACKAGE = "tsbench"
 MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
@@ -108,7 +109,12 @@ def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[st
 def _imports(path: Path, package: str) -> tuple[str, ...]:
     """Names that a file imports, anywhere in it but for type checkers, with submodules taken for possible."""
     found: list[str] = []
-    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise InputError(f"{path}{line}: this is not Python: {getattr(error, 'msg', error)}") from error
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

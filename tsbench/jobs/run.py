@@ -3,6 +3,7 @@
 Everything heavy is imported when a job has to be executed; a run that is reused imports no torch.
 """
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -125,8 +126,10 @@ def run_suite(suite: str | Suite, *, seeds: Sequence[int] | None = None, conduct
     for outcome in outcomes:
         try:
             _carry_out(outcome, conduct, "run")
-        except (InputError, JobFailed) as error:
-            outcome.error = str(error)
+        except Exception as error:
+            # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of the suite.
+            foreseen = isinstance(error, InputError | JobFailed)
+            outcome.error = str(error) if foreseen else f"{type(error).__name__}: {error}"
             conduct.say(f"failed {outcome.job.label}: {error}")
     if conduct.track:
         _track([outcome for outcome in outcomes if not outcome.error], suite.name, conduct.say)
@@ -159,7 +162,7 @@ def command_of(job: Job) -> str:
     ):
         for name, value in chosen.items():
             if name not in declared or declared[name] != value:
-                words += [flag, f"{name}={value}"]
+                words += [flag, f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     if options.weights is not None:
         words += ["--weights", options.weights.name]
     if options.drop_last:

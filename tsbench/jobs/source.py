@@ -83,7 +83,8 @@ def _bare_card(class_name: str) -> ModelCard:
 
 
 def _import_file(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # A name of its own, so that a file called numpy.py replaces no package.
+    spec = importlib.util.spec_from_file_location(f"tsbench_file_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise InputError(f"{file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
