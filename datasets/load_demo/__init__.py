@@ -1,0 +1,1 @@
+"""Embedded generator of hourly electricity load, temperature and price."""
