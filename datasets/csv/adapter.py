@@ -31,8 +31,8 @@ MIN_ROWS = 3
 def build(request: BuildRequest) -> "xr.Dataset":
     """Read the table into `value(time, channel)`; units are those of the file, which does not name them.
 
-    The parameters `time` (name of the time column) and `columns` (names of the variables; default: all others of
-    a wide table) narrow what is read.
+    The parameters `time` (name of the time column) and `columns` (names of the variables; default: all others
+    of a wide table) narrow what is read.
 
     Raises:
         InputError: with the first mistake: column, line and stamp.

@@ -1,1 +1,1 @@
-"""Embedded generator of hourly electricity load, temperature and price."""
+"""Generated demonstration data: hourly load, temperature and price of two regions."""
