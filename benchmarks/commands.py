@@ -2,8 +2,8 @@
 
     python benchmarks/commands.py [--out FILE.json]
 
-Needs the ETTh1 store (`tsbench data get etth1`). Runs go to a temporary folder; each command is timed several times
-and the median is kept. Prints ratios to the peer and writes JSON.
+Needs the ETTh1 store (`tsbench data get etth1`). Runs go to a temporary folder; each command is timed several
+times and the median is kept. Prints ratios to the peer and writes JSON.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def main() -> None:
             "tsbench run dlinear etth1-96 --fresh": median([*RUN, "--fresh"], 3),
             "tsbench run dlinear etth1-96 (reused)": median(RUN, 5),
         }
-    ratios = {f"{name} / peer": value / peer for name, value in measured.items() if name.startswith("tsbench")}
+    ratios = {
+        f"{name} / peer": value / peer for name, value in measured.items() if name.startswith("tsbench")
+    }
     for name, value in (measured | ratios).items():
         print(f"{name:58} {value:7.2f}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

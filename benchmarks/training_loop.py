@@ -71,7 +71,7 @@ def batches(windows: Windows) -> dict[str, float]:
 
 
 def epochs(data: TaskData, windows: Windows) -> dict[str, float]:
-    """One training epoch, validation left out: our fit, and a bare loop with plain Adam on the same batches."""
+    """One training epoch without validation: our fit, and a bare loop with plain Adam, same batches."""
     model = DLinear(data.shape(CONTEXT))
     quiet, bar, bare, fused = [], [], [], []
     fit_epochs(copy.deepcopy(model), data, progress=False)  # warm up
@@ -107,7 +107,7 @@ def bare_epoch(model: DLinear, windows: Windows, fused: bool) -> float:
 
 
 def fit_epochs(model: DLinear, data: TaskData, progress: bool) -> float:
-    """Seconds of a training epoch inside a fit, without its validation part: the fastest of the later ones."""
+    """Seconds of a training epoch inside a fit, without its validation: the median of the later ones."""
     seconds: list[float] = []
     timed = _Timed(seconds)
     settings = TrainingSettings(learning_rate=1e-4, batch_size=BATCH, epochs=EPOCHS, patience=0)

@@ -41,7 +41,8 @@ _HOMES = {
 
 __all__ = [
     "Batch", "Forecast", "InputError", "NeuralForecaster", "Options", "Result", "Suite", "Task", "TaskData",
-    "TaskShape", "datasets", "evaluate", "fit", "models", "read_result", "run", "score", "suites", "task", "tasks",
+    "TaskShape", "datasets", "evaluate", "fit", "models", "read_result", "run", "score", "suites", "task",
+    "tasks",
 ]  # fmt: skip
 
 

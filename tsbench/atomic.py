@@ -107,4 +107,6 @@ def _temporary(target: Path, folder: bool) -> str:
         os.close(descriptor)
         return path
     except OSError as error:
-        raise InputError(f"Cannot write in {target.parent}: {error.strerror}. Choose a folder you can write.") from error
+        raise InputError(
+            f"Cannot write in {target.parent}: {error.strerror}. Choose a folder you can write."
+        ) from error

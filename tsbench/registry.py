@@ -1,8 +1,8 @@
 """Finds datasets, tasks, models and suites: built-in ones by their card, third-party ones by entry point.
 
-A built-in dataset is a folder `datasets/<name>` with card.yaml, adapter.py and tasks.yaml; a model is a folder
-`models/<name>` with card.yaml and model.py; a suite is a folder `leaderboards/<name>` with suite.yaml. A third
-party names its package in an entry point of the group `tsbench.datasets`, `tsbench.models` or
+A built-in dataset is a folder `datasets/<name>` with card.yaml, adapter.py and tasks.yaml; a model is a
+folder `models/<name>` with card.yaml and model.py; a suite is a folder `leaderboards/<name>` with suite.yaml.
+A third party names its package in an entry point of the group `tsbench.datasets`, `tsbench.models` or
 `tsbench.leaderboards`; the package's folder holds the same files. Nothing here imports torch.
 """
 
@@ -139,7 +139,7 @@ def read_yaml(path: Path) -> Any:
         InputError: where the file is not YAML, with the line.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except yaml.YAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         raise InputError(f"{path}:{line} is not YAML: {getattr(error, 'problem', error)}") from error

@@ -1,7 +1,7 @@
 """DLinear: a moving average splits the look-back into trend and season; a linear map forecasts each.
 
-Zeng, Chen, Zhang and Xu, "Are Transformers Effective for Time Series Forecasting?", AAAI 2023, section 4. Parameter
-names are the official ones.
+Zeng, Chen, Zhang and Xu, "Are Transformers Effective for Time Series Forecasting?", AAAI 2023, section 4.
+Parameter names are the official ones.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,9 @@ class DLinear(NeuralForecaster):
         super().__init__(shape)
         chosen = hyperparameters or Hyperparameters()
         if shape.context <= chosen.moving_average // 2:
-            raise InputError(f"dlinear needs a context above {chosen.moving_average // 2}, not {shape.context}")
+            raise InputError(
+                f"dlinear needs a context above {chosen.moving_average // 2}, not {shape.context}"
+            )
         self.width, self.individual = chosen.moving_average, chosen.individual
         self.Linear_Seasonal = self._maps()
         self.Linear_Trend = self._maps()

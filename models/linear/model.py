@@ -1,4 +1,4 @@
-"""Linear: one affine map from look-back to horizon, shared by the targets, fitted by least squares in one pass."""
+"""Linear: one affine map from look-back to horizon, shared by the targets, fitted by least squares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Hyperparameters:
     """Of the least-squares map.
 
     Attributes:
-        ridge: added to the diagonal of the mean Gram matrix, as a share of its mean diagonal. The default only
-            keeps the system solvable where the look-back is collinear.
+        ridge: added to the diagonal of the mean Gram matrix, as a share of its mean diagonal. The default
+            only keeps the system solvable where the look-back is collinear.
     """
 
     ridge: float = 1e-6
@@ -66,7 +66,7 @@ class Linear(nn.Module):
         return FitReport(validation_loss=self._validation_loss(source))
 
     def _equations(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of the system, one a window and target, float64; rows with a missing target value are left out."""
+        """Rows of the system, one a window and target, float64; rows with a missing target are left out."""
         context = batch["context"][..., list(self.shape.target_index)].transpose(1, 2).flatten(0, 1).double()
         target = batch["target"].transpose(1, 2).flatten(0, 1).double()  # (sample × target, lead_time)
         if "valid" in batch:

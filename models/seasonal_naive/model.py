@@ -21,7 +21,9 @@ class SeasonalNaive:
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         if shape.context < shape.period:
-            raise InputError(f"seasonal_naive needs a context of at least the period {shape.period}, not {shape.context}")
+            raise InputError(
+                f"seasonal_naive needs a context of at least the period {shape.period}, not {shape.context}"
+            )
         self.shape = shape
 
     def predict(

@@ -1,8 +1,8 @@
-"""TPGN: the look-back folded into periods × phases, a parallel gated network along the periods, one linear head.
+"""TPGN: look-back folded into periods × phases, a parallel gated network, one linear head.
 
 Jia, Lin, Yu, Wang, Liu and Wan, "PGN: The RNN's New Successor is Effective for Long-Range Time Series
-Forecasting", NeurIPS 2024 (arXiv 2409.17703), section 3. Parameter names are the official ones. Channels never mix:
-every layer is grouped by channel.
+Forecasting", NeurIPS 2024 (arXiv 2409.17703), section 3. Parameter names are the official ones. Channels
+never mix: every layer is grouped by channel.
 
 Symbols in shapes: row = period of the look-back, phase = step inside it, width = `d_model`.
 """
@@ -39,8 +39,8 @@ class TPGN(NeuralForecaster):
     """Temporal parallel gated network, univariate or channel by channel.
 
     Raises:
-        InputError: where the look-back is not a whole number of periods, at least two. The official code fails
-            on the former and has an empty convolution with one period.
+        InputError: where the look-back is not a whole number of periods, at least two. The official code
+            fails on the former and has an empty convolution with one period.
     """
 
     uses = frozenset({"context", "past_covariates"})
@@ -52,7 +52,8 @@ class TPGN(NeuralForecaster):
         rows, rest = divmod(shape.context, shape.period)
         if rest or rows < 2:
             raise InputError(
-                f"tpgn needs a context of at least two whole periods of {shape.period} steps, not {shape.context}"
+                f"tpgn needs a context of at least two whole periods of {shape.period} steps, "
+                f"not {shape.context}"
             )
         names = shape.past_covariates
         self.mark_index = [index for index, name in enumerate(names) if name.startswith(PREFIX)]
@@ -132,16 +133,20 @@ class LongBranch(nn.Module):
         return rearrange(self.fc(columns), "(b phase) (n d) 1 -> b phase n d", b=len(grid), n=self.channels)
 
     def history(self, grid: torch.Tensor) -> torch.Tensor:
-        """Paper eq. 4: row r from rows before r only; row 0 is the bias. (sample, row, phase, channel, width)."""
+        """Eq. 4: row r from rows before r only; row 0 is the bias. (sample, row, phase, channel, width)."""
         columns = rearrange(grid, "b row phase n i -> (b phase) (n i) row")
         past = functional.pad(columns[..., :-1], (self.rows - 1, 0))
-        return rearrange(self.hidden_MLP(past), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels)
+        return rearrange(
+            self.hidden_MLP(past), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels
+        )
 
     def mix(self, grid: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """Paper eqs. 5-7: s·history + (1 − s)·t; the gate's first half is s. (sample, row, phase, channel, width)."""
+        """Eqs. 5-7: s·history + (1 − s)·t; the first half is s. (sample, row, phase, channel, width)."""
         joined = torch.cat([grid, history], dim=-1)
         positions = rearrange(joined, "b row phase n i -> (b phase) (n i) row")
-        gates = rearrange(self.gate(positions), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels)
+        gates = rearrange(
+            self.gate(positions), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels
+        )
         share, present = gates.chunk(2, dim=-1)
         share = share.sigmoid()
         return share * history + (1 - share) * present.tanh()

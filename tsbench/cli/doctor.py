@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 REQUIRED = (
     "torch", "pytorch-lightning", "numpy", "xarray", "zarr", "gluonts", "sionna", "optuna", "mlflow",
     "pydantic", "safetensors", "pyarrow", "altair", "vl-convert-python",
@@ -34,7 +33,9 @@ def examine() -> list[Check]:
 
 
 def _packages() -> Iterator[Check]:
-    yield Check(sys.version_info >= (3, 11), "python", platform.python_version(), "tsbench needs Python 3.11 or newer")
+    yield Check(
+        sys.version_info >= (3, 11), "python", platform.python_version(), "tsbench needs Python 3.11 or newer"
+    )
     for name in ("tsbench", *REQUIRED):
         try:
             yield Check(True, name, importlib.metadata.version(name))
@@ -50,18 +51,28 @@ def _machine() -> Iterator[Check]:
     yield Check(True, "processor", f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB memory")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     yield Check(gpu != "none", "CUDA device", gpu, "not needed; with one, install a CUDA build of torch")
-    probe = subprocess.run([sys.executable, "-c", LLVM_PROBE], capture_output=True, check=False)  # noqa: S603
+    probe = subprocess.run([sys.executable, "-c", LLVM_PROBE], capture_output=True, check=False)
     usable = probe.returncode == 0
     remedy = "only ray tracing needs it: install a shared libLLVM of version 17 or newer (Debian: libllvm19)"
     yield Check(usable, "LLVM for ray tracing", "usable" if usable else "not found", remedy)
 
 
 def _compilers() -> Iterator[Check]:
-    for name, remedy in (("nvcc", "not needed; compiles CUDA sources in `make check`"), ("cc", "not needed to run")):
+    for name, remedy in (
+        ("nvcc", "not needed; compiles CUDA sources in `make check`"),
+        ("cc", "not needed to run"),
+    ):
         path = shutil.which(name)
         yield Check(path is not None, name, path or "not found", remedy)
-    cuda_core = importlib.util.find_spec("cuda.core") is not None if importlib.util.find_spec("cuda") else False
-    yield Check(cuda_core, "cuda.core", "found" if cuda_core else "missing", "for CUDA operators: pip install 'tsbench[cuda]'")
+    cuda_core = (
+        importlib.util.find_spec("cuda.core") is not None if importlib.util.find_spec("cuda") else False
+    )
+    yield Check(
+        cuda_core,
+        "cuda.core",
+        "found" if cuda_core else "missing",
+        "for CUDA operators: pip install 'tsbench[cuda]'",
+    )
 
 
 def _folders() -> Iterator[Check]:
@@ -72,8 +83,8 @@ def _folders() -> Iterator[Check]:
         ("stores", store_root(), "TSBENCH_DATA"),
         ("runs", runs_folder(), "TSBENCH_RUNS"),
     ):
-        existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+        existing = next(
+            parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+        )
         writable = os.access(existing, os.W_OK)
         yield Check(writable, what, str(folder), f"not writable; set {variable}")
-
-

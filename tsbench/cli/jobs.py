@@ -1,4 +1,4 @@
-"""`tsbench fit|eval|run|score`: the main job. `fit` shows validation only, `eval` makes the Result, `run` does both."""
+"""`tsbench fit|eval|run|score`: `fit` shows validation only, `eval` makes the Result, `run` does both."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tsbench.jobs.job import Options
     from tsbench.jobs.run import Conduct, Outcome
 
-ModelName = Annotated[str, typer.Argument(help="A model of the zoo, or FILE.py or FILE.py:CLASS of your own.")]
+ModelName = Annotated[
+    str, typer.Argument(help="A model of the zoo, or FILE.py or FILE.py:CLASS of your own.")
+]
 TaskName = Annotated[str | None, typer.Argument(help="A task; leave it out with --data.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the fit.")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Run N seeds: 0 to N - 1.")]
@@ -24,13 +26,19 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", he
 Train = Annotated[list[str] | None, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")]
 Data = Annotated[Path | None, typer.Option(help="Your own CSV or Parquet file instead of a task.")]
 Horizon = Annotated[int | None, typer.Option(min=1, help="With --data: steps to forecast.")]
-Period = Annotated[int | None, typer.Option(min=1, help="With --data: season in steps; default: from the step.")]
+Period = Annotated[
+    int | None, typer.Option(min=1, help="With --data: season in steps; default: from the step.")
+]
 Target = Annotated[list[str] | None, typer.Option(help="With --data: a column to forecast; default: all.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights (safetensors) to load strictly.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; a Result's bits depend on them.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")]
-DropLast = Annotated[bool, typer.Option("--drop-last", help="Parity: drop the last incomplete evaluation batch.")]
+BatchSize = Annotated[
+    int, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
+]
+DropLast = Annotated[
+    bool, typer.Option("--drop-last", help="Parity: drop the last incomplete evaluation batch.")
+]
 Save = Annotated[bool, typer.Option("--save-forecasts", help="Keep the forecasts as Zarr beside the Result.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished work.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another process that has the same job.")]
@@ -173,7 +181,9 @@ def score(
         output.as_json({"folder": str(folder), **result.model_dump(mode="json")})
         return
     metrics = list(result.scores)
-    rows = [[condition, *(result.scores[name][condition] for name in metrics)] for condition in result.scenarios]
+    rows = [
+        [condition, *(result.scores[name][condition] for name in metrics)] for condition in result.scenarios
+    ]
     output.table(["condition", *metrics], rows, title=f"{result.model.name} on {result.task.name}")
     output.note(f"Result: {folder}")
 
@@ -192,7 +202,9 @@ def _run_suite(name: str, seeds: int | None, conduct: "Conduct", as_json: bool) 
         output.as_json([_as_json(outcome) for outcome in outcomes])
     else:
         rows = [_suite_row(outcome) for outcome in outcomes]
-        output.table(["task", "model", "seed", "metric", "regular", "seconds", "state"], rows, title=f"Suite {name}")
+        output.table(
+            ["task", "model", "seed", "metric", "regular", "seconds", "state"], rows, title=f"Suite {name}"
+        )
         output.note(f"Next: tsbench board build {name}")
     if failed:
         raise JobFailed(f"{len(failed)} of {len(outcomes)} jobs failed; the first: {failed[0].error}")
@@ -242,7 +254,11 @@ def _print_results(outcomes: "list[Outcome]", as_json: bool) -> None:
     if not all(outcome.reused for outcome in outcomes):
         stages = list(dict.fromkeys(stage for outcome in outcomes for stage in outcome.seconds))
         totals = [sum(outcome.seconds.get(stage, 0.0) for outcome in outcomes) for stage in stages]
-        output.table([*stages, "total"], [[f"{one:.1f} s" for one in [*totals, sum(totals)]]], title="Where the time went")
+        output.table(
+            [*stages, "total"],
+            [[f"{one:.1f} s" for one in [*totals, sum(totals)]]],
+            title="Where the time went",
+        )
     for outcome in outcomes:
         output.note(f"Result: {outcome.folder}")
 
@@ -342,5 +358,3 @@ def _seeds(seed: int, seeds: int | None) -> list[int]:
     if seeds is not None and seed != 0:
         raise InputError("Give --seed or --seeds, not both")
     return list(range(seeds)) if seeds else [seed]
-
-

@@ -19,7 +19,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = ""
 
     drawn = Table(title=escape(title) or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows if row[index] is not None)
+        numeric = bool(rows) and all(
+            isinstance(row[index], int | float) for row in rows if row[index] is not None
+        )
         drawn.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(_cell(value)) for value in row))

@@ -1,4 +1,4 @@
-"""`tsbench list|info|doctor`: what there is, what one of it is, and whether this machine has what it takes."""
+"""`tsbench list|info|doctor`: what there is, what one of it is, and what this machine lacks."""
 
 import sys
 from enum import StrEnum
@@ -38,7 +38,9 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: 
     output.note("More on one of them: tsbench info NAME")
 
 
-def info(name: Annotated[str, typer.Argument(help="A model, dataset, task or suite.")], as_json: AsJson = False) -> None:
+def info(
+    name: Annotated[str, typer.Argument(help="A model, dataset, task or suite.")], as_json: AsJson = False
+) -> None:
     """Show everything that is declared about a model, dataset, task or suite."""
     import yaml
 
@@ -72,7 +74,9 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         output.as_json([check.__dict__ for check in checks])
         return
-    output.table(["", "what", "found"], [["ok" if check.ok else "–", check.what, check.found] for check in checks])
+    output.table(
+        ["", "what", "found"], [["ok" if check.ok else "–", check.what, check.found] for check in checks]
+    )
     for check in checks:
         if not check.ok and check.remedy:
             output.note(f"{check.what}: {check.remedy}")
@@ -81,13 +85,18 @@ def doctor(as_json: AsJson = False) -> None:
 def _models() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
-    return ["name", "kind", "summary"], [[one.name, one.kind, one.summary] for one in registry.models().values()]
+    return ["name", "kind", "summary"], [
+        [one.name, one.kind, one.summary] for one in registry.models().values()
+    ]
 
 
 def _datasets() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
-    rows = [[name, one.card.field, one.card.origin, one.variant.title] for name, one in registry.datasets().items()]
+    rows = [
+        [name, one.card.field, one.card.origin, one.variant.title]
+        for name, one in registry.datasets().items()
+    ]
     return ["name", "field", "origin", "title"], rows
 
 
@@ -95,7 +104,8 @@ def _tasks() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
     rows = [
-        [one.name, one.dataset, one.horizon, one.primary, len(one.scenarios())] for one in registry.tasks().values()
+        [one.name, one.dataset, one.horizon, one.primary, len(one.scenarios())]
+        for one in registry.tasks().values()
     ]
     return ["name", "dataset", "horizon", "primary", "scenarios"], rows
 
@@ -104,7 +114,8 @@ def _suites() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
     rows = [
-        [one.name, len(one.tasks), len(one.models), len(one.seeds), one.title] for one in registry.suites().values()
+        [one.name, len(one.tasks), len(one.models), len(one.seeds), one.title]
+        for one in registry.suites().values()
     ]
     return ["name", "tasks", "models", "seeds", "title"], rows
 

@@ -18,9 +18,9 @@ from .suite import Suite, SuiteEntry
 from .task import CONDITIONS, Condition, Conditions, NotApplicable, Scenario, Split, Task
 
 __all__ = [
-    "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError", "JobFailed",
-    "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance",
-    "PublishedFigure", "Result", "ResultProvenance", "Scenario", "Sentinel", "SourceFile", "Split", "StageCost",
-    "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn",
-    "Variant", "canonical_hash", "parse",
+    "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError",
+    "JobFailed", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper",
+    "Provenance", "PublishedFigure", "Result", "ResultProvenance", "Scenario", "Sentinel", "SourceFile",
+    "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TimeAxis",
+    "Track", "TrainedOn", "Variant", "canonical_hash", "parse",
 ]  # fmt: skip

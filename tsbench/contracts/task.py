@@ -1,4 +1,4 @@
-"""A Task fixes everything that makes two numbers comparable: data, origins, horizon, split, scale, conditions.
+"""A Task fixes everything that makes two numbers comparable: data, origins, horizon, split, scale.
 
 The look-back is not part of a task: it is a choice of the entry, recorded in its track. A published task is
 immutable; a change makes a new version.
@@ -33,7 +33,9 @@ class Split(Strict):
         total = self.train + self.validation + self.test
         if self.kind == "ratio" and abs(total - 1) > 1e-9:
             raise ValueError(f"the shares of a ratio split must sum to 1, not {total:g}")
-        if self.kind == "rows" and any(value != int(value) for value in (self.train, self.validation, self.test)):
+        if self.kind == "rows" and any(
+            value != int(value) for value in (self.train, self.validation, self.test)
+        ):
             raise ValueError("a split in rows needs whole numbers")
         return self
 

@@ -1,9 +1,9 @@
-"""What an adapter is asked for: `build(request) -> xarray.Dataset`, the one function of a dataset's adapter.py.
+"""What an adapter is asked for: `build(request) -> xarray.Dataset`, the function of every adapter.
 
-The Dataset that an adapter returns for time series: data variables with dimension `time` (or `time`, `channel`),
-each with CF `units` and `long_name`; `time` is a datetime64 coordinate (or an integer index). Series of different
-length are a contiguous ragged array as in CF 1.11, section 9.3.3: `value(observation)` and `row_size(series)` with the
-attribute `sample_dimension = "observation"`.
+The Dataset that an adapter returns for time series: data variables with dimension `time` (or `time`,
+`channel`), each with CF `units` and `long_name`; `time` is a datetime64 coordinate (or an integer index).
+Series of different length are a contiguous ragged array as in CF 1.11, section 9.3.3: `value(observation)`
+and `row_size(series)` with the attribute `sample_dimension = "observation"`.
 """
 
 from dataclasses import dataclass, field

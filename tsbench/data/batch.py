@@ -1,4 +1,4 @@
-"""A Batch: tensors under reserved names, each with fixed dimension names. A name that a task lacks is absent."""
+"""A Batch: tensors under reserved names with fixed dimensions. A name that a task lacks is absent."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "index": ("sample",),
 }
 """Reserved names that exist so far. `observed` and `valid` are masks of context and target (true: a value);
-`index` counts the cases of a split from 0. Target channels are the task's targets, a part of the context's."""
+`index` counts the cases of a split from 0. Target channels are the task's targets, a part of the
+context's."""
 
 
 class Batch(Mapping[str, torch.Tensor]):
@@ -61,4 +62,6 @@ class Batch(Mapping[str, torch.Tensor]):
         """The batch on another device; itself where it is there already."""
         if all(tensor.device == torch.device(device) for tensor in self._tensors.values()):
             return self
-        return Batch(**{name: one.to(device, non_blocking=non_blocking) for name, one in self._tensors.items()})
+        return Batch(
+            **{name: one.to(device, non_blocking=non_blocking) for name, one in self._tensors.items()}
+        )

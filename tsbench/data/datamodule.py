@@ -1,4 +1,4 @@
-"""The training and validation batches of a task as a LightningDataModule, for Lightning Trainers of one's own."""
+"""Training and validation batches of a task as a LightningDataModule, for Trainers of one's own."""
 
 import pytorch_lightning as pl
 
@@ -18,7 +18,9 @@ class TaskDataModule(pl.LightningDataModule):
         drop_last: leave out the last incomplete training batch.
     """
 
-    def __init__(self, train: Windows, validation: Windows, batch_size: int, seed: int, drop_last: bool) -> None:
+    def __init__(
+        self, train: Windows, validation: Windows, batch_size: int, seed: int, drop_last: bool
+    ) -> None:
         super().__init__()
         self.train, self.validation = train, validation
         self.batch_size, self.seed, self.drop_last = batch_size, seed, drop_last

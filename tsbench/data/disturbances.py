@@ -1,8 +1,8 @@
 """Named disturbances of the context: pure functions of a batch, drawn from (task, scenario, case) alone.
 
 Never from the run's seed, the batch size or the worker: the same case is disturbed in the same way for every
-model. Draws run backwards in time from the forecast origin, so that a longer look-back sees the same noise at the
-same lags.
+model. Draws run backwards in time from the forecast origin, so that a longer look-back sees the same noise at
+the same lags.
 """
 
 import hashlib

@@ -49,7 +49,9 @@ class SeriesTable:
             return list(range(len(self.variables)))
         for name in names:
             if name not in self.variables:
-                raise InputError(f"'{self.name}' has no variable '{name}'; it has {', '.join(self.variables)}")
+                raise InputError(
+                    f"'{self.name}' has no variable '{name}'; it has {', '.join(self.variables)}"
+                )
         return [self.variables.index(name) for name in names]
 
 
@@ -72,7 +74,9 @@ def read_series(name: str) -> SeriesTable:
             names += [str(channel) for channel in opened["channel"].values]
             units += [str(variable.attrs.get("units", "1"))] * variable.shape[1]
         else:
-            raise InputError(f"'{name}' holds '{label}' with the dimensions {variable.dims}, not one time series")
+            raise InputError(
+                f"'{name}' holds '{label}' with the dimensions {variable.dims}, not one time series"
+            )
     return SeriesTable(
         name=name,
         values=np.concatenate(columns, axis=1),

@@ -87,14 +87,16 @@ class TaskData:
             InputError: where the look-back is longer than the task allows or the split has no window.
         """
         if context > self.task.max_context:
-            raise InputError(f"{self.task.id} allows a context of at most {self.task.max_context}, not {context}")
+            raise InputError(
+                f"{self.task.id} allows a context of at most {self.task.max_context}, not {context}"
+            )
         first, last = self._origins(split, context)
         # A look-back that reaches before the first row would leave target windows unscored, so it is refused.
         if first > last or context > first:
             rows = self.borders[["train", "validation", "test"].index(split)]
             raise InputError(
-                f"'{self.table.name}' is too short for {self.task.id}: the {split} part ends at row {rows}, a window "
-                f"needs context {context} + horizon {self.task.horizon} rows"
+                f"'{self.table.name}' is too short for {self.task.id}: the {split} part ends at row {rows}, "
+                f"a window needs context {context} + horizon {self.task.horizon} rows"
             )
         return Windows(
             values=self.values,
@@ -122,7 +124,7 @@ class TaskData:
 
     @cached_property
     def seasonal_error(self) -> torch.Tensor:
-        """Mean absolute seasonal difference of the training rows in the metric space, float64, shape (target,).
+        """Mean absolute seasonal difference of the training rows in metric space, float64, shape (target,).
 
         The scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season. NaN where the
         training part is shorter than a season.
@@ -142,7 +144,9 @@ class TaskData:
 
     def _origins(self, split: SplitName, context: int) -> tuple[int, int]:
         train, validation, test = self.borders
-        start, end = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
+        start, end = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[
+            split
+        ]
         return context if split == "train" else start, end - self.task.horizon
 
     @cached_property
@@ -190,5 +194,6 @@ def _refuse_missing(table: SeriesTable, task: Task, end: int) -> None:
         return
     raise InputError(
         f"'{table.name}' has {len(rows)} missing values, the first in '{table.variables[columns[0]]}' at "
-        f"{table.stamp(int(rows[0]))}; {task.id} refuses missing values (a task with `missing: mask` masks them)"
+        f"{table.stamp(int(rows[0]))}; {task.id} refuses missing values "
+        "(a task with `missing: mask` masks them)"
     )

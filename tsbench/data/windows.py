@@ -89,7 +89,9 @@ class Batches:
     The order depends on (seed, epoch) alone. `sampler` and `batch_sampler` make Lightning announce the epoch.
     """
 
-    def __init__(self, windows: Windows, size: int, *, seed: int | None = None, drop_last: bool = False) -> None:
+    def __init__(
+        self, windows: Windows, size: int, *, seed: int | None = None, drop_last: bool = False
+    ) -> None:
         self.windows, self.size, self.seed, self.drop_last = windows, size, seed, drop_last
         self.epoch = 0
         self.sampler, self.batch_sampler = self, None
@@ -116,7 +118,7 @@ class Batches:
 
 
 def _gather(rows: torch.Tensor, starts: torch.Tensor, length: int) -> torch.Tensor:
-    """Windows (sample, length, column) of a contiguous table (row, column), each a copy of one run of memory."""
+    """Windows (sample, length, column) of a contiguous table (row, column), each one run of memory."""
     columns = rows.shape[1]
     view = rows.as_strided((rows.shape[0] - length + 1, length, columns), (columns, columns, 1))
     return view[starts]

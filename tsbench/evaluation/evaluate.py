@@ -1,4 +1,4 @@
-"""Evaluates a model on the scenarios of a task: batches → disturbance → forecast → tallies, in one pass each."""
+"""Evaluates a model on scenarios of a task: batches → disturbance → forecast → tallies, in one pass."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,9 @@ def evaluate(
         tally = tally_for(task, scenario, opened, len(windows))
         batches = Batches(windows, batch_size, drop_last=drop_last)
         if len(batches) == 0:
-            raise InputError(f"{len(windows)} test windows make no whole batch of {batch_size}; take a smaller one")
+            raise InputError(
+                f"{len(windows)} test windows make no whole batch of {batch_size}; take a smaller one"
+            )
         done = 0
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
@@ -132,7 +134,7 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
 
 
 def point(forecast: Forecast) -> torch.Tensor:
-    """The point of a forecast, shape (sample, lead_time, channel): itself, the median, or the median member."""
+    """The point of a forecast, (sample, lead_time, channel): itself, the median, or the median member."""
     if forecast.kind == "point":
         return forecast.values
     if forecast.kind == "samples":

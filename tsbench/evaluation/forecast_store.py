@@ -1,8 +1,8 @@
 """Saved forecasts: a Zarr v3 group with one array a scenario, streamed out; untrusted ones are checked first.
 
-Array `regular` (or another scenario's key with every run of other characters than letters, digits, `.`, `=` and
-`-` replaced by `_`) has the dimensions (sample, lead_time, channel); the group's attributes name task, version,
-kind and space.
+Array `regular` (or another scenario's key with every run of other characters than letters, digits, `.`, `=`
+and `-` replaced by `_`) has the dimensions (sample, lead_time, channel); the group's attributes name task,
+version, kind and space.
 """
 
 import json
@@ -82,7 +82,9 @@ class SavedForecast:
     model: str
     scenarios: tuple[Scenario, ...]
 
-    def batches(self, scenario: Scenario, size: int = CHUNK_CASES) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(
+        self, scenario: Scenario, size: int = CHUNK_CASES
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Case indices and values (sample, lead_time, channel), float64.
 
         Raises:
@@ -99,7 +101,9 @@ class SavedForecast:
             try:
                 values = torch.from_numpy(array[start : start + size]).double()  # type: ignore[arg-type]
             except (ValueError, RuntimeError, OSError) as error:
-                raise InputError(f"{self.folder}: cases from {start} of '{scenario.key}' are damaged: {error}") from error
+                raise InputError(
+                    f"{self.folder}: cases from {start} of '{scenario.key}' are damaged: {error}"
+                ) from error
             if not bool(values.isfinite().all()):
                 raise InputError(f"{self.folder}: '{scenario.key}' has values that are missing or not finite")
             yield cases, values
@@ -135,7 +139,9 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, i
         raise InputError(f"{folder} has no array 'regular' with the forecasts of the regular scenario")
     for scenario in found:
         if scenario.key not in shapes:
-            raise InputError(f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here")
+            raise InputError(
+                f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here"
+            )
         _check_array(folder / array_name(scenario), shapes[scenario.key])
     model = str(attributes.get("model", re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.stem)))
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", model):
@@ -144,11 +150,10 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, i
 
 
 def _check_files(folder: Path) -> None:
-    count = size = 0
-    for path in folder.rglob("*"):
+    size = 0
+    for count, path in enumerate(folder.rglob("*"), start=1):
         if path.is_symlink():
             raise InputError(f"{folder} holds a link ({path.relative_to(folder)}); links are refused")
-        count += 1
         size += path.lstat().st_size
         if count > FILE_LIMIT or size > BYTE_LIMIT:
             raise InputError(f"{folder} is larger than {FILE_LIMIT} files or {BYTE_LIMIT} bytes")
@@ -163,7 +168,11 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("zarr_format") != 3 or metadata.get("node_type") != node:
+    if (
+        not isinstance(metadata, dict)
+        or metadata.get("zarr_format") != 3
+        or metadata.get("node_type") != node
+    ):
         raise InputError(f"{path} does not describe a Zarr v3 {node}")
     if not isinstance(metadata.get("attributes", {}), dict):
         raise InputError(f"{path}: 'attributes' must be an object")
@@ -176,7 +185,9 @@ def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
     if not isinstance(dtype, str) or dtype not in FLOATS:
         raise InputError(f"{folder} has the dtype '{dtype}'; it must be one of {sorted(FLOATS)}")
     if metadata.get("shape") != list(shape):
-        raise InputError(f"{folder} has the shape {metadata.get('shape')}; (sample, lead_time, channel) is {list(shape)}")
+        raise InputError(
+            f"{folder} has the shape {metadata.get('shape')}; (sample, lead_time, channel) is {list(shape)}"
+        )
     _check_chunks(folder, metadata.get("chunk_grid"), FLOATS[dtype])
     codecs = metadata.get("codecs")
     if not isinstance(codecs, list):
@@ -191,9 +202,19 @@ def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
 def _check_chunks(folder: Path, grid: Any, itemsize: int) -> None:
     """A chunk is decoded as a whole, so its size is bounded before one is read."""
     chunk = None
-    if isinstance(grid, dict) and grid.get("name") == "regular" and isinstance(grid.get("configuration"), dict):
+    if (
+        isinstance(grid, dict)
+        and grid.get("name") == "regular"
+        and isinstance(grid.get("configuration"), dict)
+    ):
         chunk = grid["configuration"].get("chunk_shape")
-    if not isinstance(chunk, list) or len(chunk) != 3 or not all(type(one) is int and one > 0 for one in chunk):
+    if (
+        not isinstance(chunk, list)
+        or len(chunk) != 3
+        or not all(type(one) is int and one > 0 for one in chunk)
+    ):
         raise InputError(f"{folder}: 'chunk_grid' must be regular, with three positive sizes")
     if math.prod(chunk) * itemsize > CHUNK_BYTE_LIMIT:
-        raise InputError(f"{folder} has chunks of {chunk} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes")
+        raise InputError(
+            f"{folder} has chunks of {chunk} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes"
+        )

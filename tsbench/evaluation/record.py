@@ -27,7 +27,9 @@ Columns = Mapping[str, Sequence[Any]]
 TABLES = {SCORES_FILE: SCORE_COLUMNS, UNITS_FILE: UNIT_COLUMNS, EXAMPLES_FILE: EXAMPLE_COLUMNS}
 
 
-def write_result(folder: Path, result: Result, scores: Columns, units: Columns, examples: Columns | None) -> None:
+def write_result(
+    folder: Path, result: Result, scores: Columns, units: Columns, examples: Columns | None
+) -> None:
     """Write a Result folder under a temporary name, flush it to disk and rename it.
 
     Args:
@@ -90,7 +92,11 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
 def find_results(root: Path) -> list[Path]:
     """Result folders below `root`, sorted by path; half-written ones and MLflow's copies are not seen."""
     found = (path.parent.relative_to(root) for path in root.rglob(RESULT_FILE))
-    return sorted(root / folder for folder in found if atomic.TEMPORARY not in str(folder) and ARTIFACTS not in folder.parts)
+    return sorted(
+        root / folder
+        for folder in found
+        if atomic.TEMPORARY not in str(folder) and ARTIFACTS not in folder.parts
+    )
 
 
 def _write_table(path: Path, columns: Columns) -> None:

@@ -88,4 +88,6 @@ def _one(
 ) -> Any:
     if options is not None and chosen:
         raise TypeError(f"give options or {', '.join(chosen)}, not both")
-    return run_jobs(model, task, seeds=(seed,), options=options or Options(**chosen), conduct=conduct, stage=stage)[0]
+    return run_jobs(
+        model, task, seeds=(seed,), options=options or Options(**chosen), conduct=conduct, stage=stage
+    )[0]

@@ -1,7 +1,8 @@
 """The Results that a suite keeps in the repository: putting them there, finding stale ones, confirming them.
 
-A Result is stale when the code that it depends on has another hash than when it was made. `confirm` repeats one
-(task, seed) for each model; where the scores are equal, the model's other Results count as confirmed at that hash.
+A Result is stale when the code that it depends on has another hash than when it was made. `confirm` repeats
+one (task, seed) for each model; where the scores are equal, the model's other Results count as confirmed at
+that hash.
 """
 
 import json
@@ -111,7 +112,9 @@ def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
             if one.now not in hashes:
                 hashes.append(one.now)
         atomic.write_text(root / CONFIRMED, json.dumps(confirmed, indent=1, sort_keys=True) + "\n")
-        say(f"{name}: confirmed {len(mine)} Results by {mine[0].result.task.name}, seed {mine[0].result.seed}")
+        say(
+            f"{name}: confirmed {len(mine)} Results by {mine[0].result.task.name}, seed {mine[0].result.seed}"
+        )
     return different
 
 

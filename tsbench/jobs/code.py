@@ -48,7 +48,7 @@ def modules_of(modules: Iterable[str]) -> set[str]:
 
 
 def syntax(text: str) -> str:
-    """The syntax tree of a source, without comments, docstrings, formatting and what differs between Pythons."""
+    """The syntax tree of a source, without comments, docstrings and what differs between Pythons."""
     parts: list[str] = []
     _write_node(ast.parse(text), parts)
     return "".join(parts)
@@ -82,7 +82,11 @@ def _write_value(value: Any, parts: list[str]) -> None:
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     first = body[0] if body else None
-    described = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    described = (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
     return body[1:] if described else body
 
 
@@ -141,7 +145,9 @@ def _file_of(module: str) -> Path | None:
     parts = module.split(".")
     if parts[0] != PACKAGE:
         return None
-    base, rest = (".".join(parts[:2]), parts[2:]) if len(parts) > 1 and parts[1] in MAPPED else (PACKAGE, parts[1:])
+    base, rest = (
+        (".".join(parts[:2]), parts[2:]) if len(parts) > 1 and parts[1] in MAPPED else (PACKAGE, parts[1:])
+    )
     for folder in _locations(base):
         path = folder.joinpath(*rest)
         if (path / "__init__.py").is_file():
@@ -174,7 +180,9 @@ class _Digests:
         text = path.read_bytes()
         key = hashlib.blake2b(text, digest_size=16).hexdigest()
         if key not in self.known:
-            self.known[key] = hashlib.blake2b(syntax(text.decode("utf-8")).encode(), digest_size=8).hexdigest()
+            self.known[key] = hashlib.blake2b(
+                syntax(text.decode("utf-8")).encode(), digest_size=8
+            ).hexdigest()
             self.changed = True
         return self.known[key]
 

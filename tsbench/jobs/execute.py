@@ -144,7 +144,9 @@ class Execution:
                 data = self.data[scenario.dataset]
                 cases = len(data.windows("test", job.context))
                 writer.create(scenario, (cases, job.task.horizon, len(data.targets)))
-            return evaluate(self.model, self.data, job.task, job.scenarios, job.context, writer=writer, **options)
+            return evaluate(
+                self.model, self.data, job.task, job.scenarios, job.context, writer=writer, **options
+            )
 
     def _source(self) -> TaskSource:
         job = self.job
@@ -209,7 +211,9 @@ class Execution:
                 name=job.model.name,
                 version=job.model.card.version,
                 hyperparameters=asdict(self.hyperparameters),
-                training=asdict(self.settings) if self.fits and hasattr(self.model, "configure_optimizers") else {},
+                training=asdict(self.settings)
+                if self.fits and hasattr(self.model, "configure_optimizers")
+                else {},
                 parameters=count_parameters(self.model),
                 weights=weights_hash(self.model),
             ),
@@ -239,14 +243,18 @@ class Execution:
         if fitted:
             return Track(context=self.job.context, tuning=self.job.tuning, learning="fitted")
         given = self.job.options.weights is not None
-        return Track(context=self.job.context, tuning=self.job.tuning, learning="unknown" if given else "zero-shot")
+        return Track(
+            context=self.job.context, tuning=self.job.tuning, learning="unknown" if given else "zero-shot"
+        )
 
     def _trained_on(self, fitted: dict[str, Any]) -> tuple[TrainedOn, ...]:
         if not fitted:
             return ()
         data = self.data[self.job.task.dataset]
         start, end = data.trained_range
-        return (TrainedOn(dataset=self.job.task.dataset, variables=data.table.variables, start=start, end=end),)
+        return (
+            TrainedOn(dataset=self.job.task.dataset, variables=data.table.variables, start=start, end=end),
+        )
 
 
 def discard(job: Job) -> None:

@@ -92,7 +92,9 @@ class Job:
     def code(self) -> str:
         """Hash of the code that the job uses."""
         adapters = [
-            f"{registry.dataset(name).folder.package}.adapter" for name in self.recipes if name in registry.datasets()
+            f"{registry.dataset(name).folder.package}.adapter"
+            for name in self.recipes
+            if name in registry.datasets()
         ]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
@@ -191,7 +193,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def scenarios_at_hand(task: Task, conditions: Sequence[Condition]) -> tuple[tuple[Scenario, ...], dict[str, str]]:
+def scenarios_at_hand(
+    task: Task, conditions: Sequence[Condition]
+) -> tuple[tuple[Scenario, ...], dict[str, str]]:
     """Scenarios whose data are at hand, and why the others are left out."""
     wanted = [scenario for scenario in task.scenarios() if scenario.condition in conditions]
     skipped = {}
@@ -201,7 +205,9 @@ def scenarios_at_hand(task: Task, conditions: Sequence[Condition]) -> tuple[tupl
     return tuple(scenario for scenario in wanted if scenario.key not in skipped), skipped
 
 
-def _tuning(declared: str, overridden: bool, other_context: bool) -> Literal["published", "default", "custom"]:
+def _tuning(
+    declared: str, overridden: bool, other_context: bool
+) -> Literal["published", "default", "custom"]:
     if overridden or (declared == "published" and other_context):
         return "custom"
     return "published" if declared == "published" else "default"

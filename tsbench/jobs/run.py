@@ -1,4 +1,4 @@
-"""Fits, evaluates and runs models on tasks and suites: finished work is reused, each job runs once, none is lost.
+"""Fits, evaluates and runs models on tasks and suites: finished work is reused, none is lost.
 
 Everything heavy is imported when a job has to be executed; a run that is reused imports no torch.
 """
@@ -110,7 +110,9 @@ def run(
     return outcomes
 
 
-def run_suite(suite: str | Suite, *, seeds: Sequence[int] | None = None, conduct: Conduct | None = None) -> list[Outcome]:
+def run_suite(
+    suite: str | Suite, *, seeds: Sequence[int] | None = None, conduct: Conduct | None = None
+) -> list[Outcome]:
     """Run every model of a suite on every task and seed; a job that fails stops no other.
 
     Returns:
@@ -216,12 +218,16 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
         clock.lap("fit")
     if stage == "fit":
         if not outcome.fit:
-            conduct.say(f"{job.model.name} has nothing to fit; go on with: tsbench eval {job.model.name} {job.task.name}")
+            conduct.say(
+                f"{job.model.name} has nothing to fit; go on with: "
+                f"tsbench eval {job.model.name} {job.task.name}"
+            )
         return
     if stage == "eval" and execution.fits and job.options.weights is None:
         if not read_fit(job.folder):
             raise InputError(
-                f"{job.label} is not fitted. First: tsbench fit {job.model.name} {job.task.name} (or use tsbench run)"
+                f"{job.label} is not fitted. First: tsbench fit {job.model.name} {job.task.name} "
+                "(or use tsbench run)"
             )
         execution.fit()
     outcome.result = execution.evaluate(command_of(job), conduct.save_forecasts)
@@ -271,4 +277,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[name] = now - self.last
         self.last = now
-

@@ -89,12 +89,12 @@ def _tally(saved: SavedForecast, data: dict[str, TaskData], cases: dict[str, int
         tally = tally_for(opened.task, scenario, opened, cases[scenario.dataset])
         for index, values in saved.batches(scenario):
             if saved.space != opened.task.space:
-                values = opened.from_units(values) if saved.space == "units" else opened.to_metric_space(values)
+                values = (
+                    opened.from_units(values) if saved.space == "units" else opened.to_metric_space(values)
+                )
             observed, valid = windows.gather_truth(index)
             tally.update(values, observed, valid, opened.seasonal_error, index)
         evaluation.tallies.append(tally)
         if scenario.condition == "regular" and not evaluation.cases:
             evaluation.cases = cases[scenario.dataset]
     return evaluation
-
-

@@ -58,7 +58,11 @@ def find_model(spec: str | type) -> ModelSource:
         InputError: for an unknown name (with the nearest one) or a file that does not exist.
     """
     if isinstance(spec, type):
-        file = inspect.getsourcefile(spec) if spec.__module__ != "__main__" or "__file__" in vars(_main()) else None
+        file = (
+            inspect.getsourcefile(spec)
+            if spec.__module__ != "__main__" or "__file__" in vars(_main())
+            else None
+        )
         return ModelSource(_bare_card(spec.__name__), file=Path(file) if file else None, given=spec)
     path, _, class_name = spec.partition(".py")
     if spec.endswith(".py") or ".py:" in spec:

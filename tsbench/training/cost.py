@@ -1,4 +1,4 @@
-"""Cost of a stage: wall time, floating-point operations, peak memory, energy. What cannot be counted is null."""
+"""Cost of a stage: wall time, FLOPs, peak memory, energy. What cannot be counted is null."""
 
 import contextlib
 import re
@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 UNCOUNTED = re.compile(r"rnn|lstm|gru|fft")
-"""Operators of which FlopCounterMode knows no formula, although they hold most of the work where they occur."""
+"""Operators without a FLOP formula that hold most of the work where they occur."""
 
 
 @dataclass
@@ -30,8 +30,9 @@ class Meter:
 def measure(device: str = "cpu") -> Iterator[Meter]:
     """Measure wall time, peak memory and energy of a block.
 
-    Peak memory is the device's allocated peak on CUDA, else the highest resident size of this process since the
-    block began (Linux; null elsewhere). Energy is the processor packages' (RAPL), null where it cannot be read.
+    Peak memory is the device's allocated peak on CUDA, else the highest resident size of this process since
+    the block began (Linux; null elsewhere). Energy is the processor packages' (RAPL), null where it cannot be
+    read.
     """
     meter = Meter()
     energy = _read_energy()

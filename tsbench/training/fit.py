@@ -1,4 +1,4 @@
-"""Fits a neural model with Lightning's Trainer: early stopping, best weights, resume, deterministic for a seed."""
+"""Fits a neural model with Lightning's Trainer: early stopping, best weights, resume, determinism."""
 
 import copy
 import logging
@@ -25,8 +25,8 @@ from .source import FitReport, TaskSource
 def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
     """Train a model on a task; on return it holds the weights with the lowest validation loss.
 
-    A fit that was interrupted goes on after its last whole epoch where `source.folder` keeps its checkpoint, and
-    ends with the same bits as one that was not.
+    A fit that was interrupted goes on after its last whole epoch where `source.folder` keeps its checkpoint,
+    and ends with the same bits as one that was not.
 
     Raises:
         InputError: where the checkpoint is damaged, or the last batch alone is asked to be dropped.
@@ -53,11 +53,15 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
             # Lightning turns Ctrl-C into exit(1) once it has put everything down.
             raise KeyboardInterrupt from stop
     if checkpoint.best_loss is None:
-        raise JobFailed(f"Training diverged: the validation loss is {checkpoint.last_loss}; try a lower learning rate")
+        raise JobFailed(
+            f"Training diverged: the validation loss is {checkpoint.last_loss}; try a lower learning rate"
+        )
     checkpoint.restore_best(model)
     epochs = len(checkpoint.history)
     per_step, per_validation = flops
-    total = None if per_step is None or per_validation is None else epochs * (steps * per_step + per_validation)
+    total = (
+        None if per_step is None or per_validation is None else epochs * (steps * per_step + per_validation)
+    )
     detail = {
         "best_epoch": checkpoint.best_epoch + 1,
         "flops_per_step": per_step,
@@ -68,7 +72,7 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
 
 
 class LearningRateSchedule(Callback):
-    """Sets the learning rate of each epoch as a function of its number alone, so that resuming needs no state."""
+    """Sets each epoch's learning rate as a function of its number alone, so that resuming needs no state."""
 
     def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
@@ -87,7 +91,9 @@ class EpochBar(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the epoch's bar."""
         title = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.bar = tqdm(total=trainer.num_training_batches, desc=title, file=sys.stderr, leave=False, ncols=79)
+        self.bar = tqdm(
+            total=trainer.num_training_batches, desc=title, file=sys.stderr, leave=False, ncols=79
+        )
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:
         """Move the bar now and then."""
@@ -99,7 +105,9 @@ class EpochBar(Callback):
         """Close it."""
         self.bar.close()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         """Close it on the way out."""
         self.bar.close()
 
@@ -153,5 +161,3 @@ def _flops(model: NeuralForecaster, module: TaskDataModule) -> tuple[float | Non
     if per_step is None or per_forward is None:
         return None, None
     return per_step, per_forward / len(cases) * len(module.validation)
-
-

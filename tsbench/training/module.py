@@ -27,8 +27,8 @@ class NeuralForecaster(pl.LightningModule):
     """A point forecaster that is trained by gradient descent.
 
     Subclasses define `__init__(self, shape, hyperparameters)`, which calls `super().__init__(shape)`, and
-    `forward(self, batch)`, which returns the forecast in model space, shape (sample, lead_time, target). Their
-    hyper-parameters are a frozen dataclass named `Hyperparameters`.
+    `forward(self, batch)`, which returns the forecast in model space, shape (sample, lead_time, target).
+    Their hyper-parameters are a frozen dataclass named `Hyperparameters`.
     """
 
     fits: ClassVar[Fits] = "task"
@@ -94,7 +94,8 @@ class NeuralForecaster(pl.LightningModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_current_fx_name":
-            # Lightning notes the hook at work some forty times a step; nn.Module's own way is a tenth of a step.
+            # Lightning notes the hook at work some forty times a step; nn.Module's own way is a tenth of a
+            # step.
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
@@ -108,7 +109,7 @@ class NeuralForecaster(pl.LightningModule):
 
 
 def build(model: type, shape: TaskShape, hyperparameters: Any, seed: int) -> Any:
-    """Build a model; its initial weights depend on `seed` alone, and the global generator is left untouched."""
+    """Build a model; its initial weights depend on `seed` alone, and the global generator stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return model(shape, hyperparameters)

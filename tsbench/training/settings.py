@@ -17,8 +17,8 @@ class TrainingSettings:
         loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets.
         learning_rate: of the first epochs.
         decay: factor on the learning rate after each further epoch.
-        constant_epochs: epochs before the first decay; 2 repeats the reference codes, which call their schedule
-            with the epoch just finished, so that epochs 1 and 2 run at the same rate.
+        constant_epochs: epochs before the first decay; 2 repeats the reference codes, which call their
+            schedule with the epoch just finished, so that epochs 1 and 2 run at the same rate.
         weight_decay: Adam's L2 term.
         batch_size: windows a step.
         epochs: at most.
@@ -62,7 +62,8 @@ def fill(record: type[Record], values: dict[str, Any], where: str) -> Record:
     """Fill a dataclass of settings from a dictionary, checking names and types.
 
     Args:
-        record: a dataclass whose fields are int, float, bool, str, a Literal of these, or one of them or None.
+        record: a dataclass whose fields are int, float, bool, str, a Literal of these, or one of them or
+            None.
         values: name → value; a float field also takes an int.
         where: what is being read, for the message.
 

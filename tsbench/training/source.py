@@ -1,4 +1,4 @@
-"""What a model is fitted on: the training and validation windows of a task. Test windows cannot be reached."""
+"""What a model is fitted on: the training and validation windows of a task. Test windows are out of reach."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

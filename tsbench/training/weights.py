@@ -32,14 +32,18 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     tensors = read_tensors(path)
     if any(name.startswith(FIXTURE_PREFIX) for name in tensors):
         tensors = {
-            name.removeprefix(FIXTURE_PREFIX): one for name, one in tensors.items() if name.startswith(FIXTURE_PREFIX)
+            name.removeprefix(FIXTURE_PREFIX): one
+            for name, one in tensors.items()
+            if name.startswith(FIXTURE_PREFIX)
         }
     own = module.state_dict()
     parameters = {name for name, _ in module.named_parameters()}
     filled = {name: one for name, one in own.items() if name not in parameters} | tensors
     missing, unexpected = sorted(own.keys() - filled.keys()), sorted(filled.keys() - own.keys())
     if missing or unexpected:
-        raise InputError(f"{path} does not fit: missing {missing[:3] or 'none'}, unexpected {unexpected[:3] or 'none'}")
+        raise InputError(
+            f"{path} does not fit: missing {missing[:3] or 'none'}, unexpected {unexpected[:3] or 'none'}"
+        )
     for name, one in filled.items():
         if one.shape != own[name].shape:
             raise InputError(f"{path}: '{name}' has the shape {list(one.shape)}, not {list(own[name].shape)}")

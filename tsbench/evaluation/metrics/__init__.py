@@ -1,4 +1,4 @@
-"""Metrics by name. Each is a pure function to sufficient statistics and a function from these to the value."""
+"""Metrics by name: each a pure function to sufficient statistics, and one from these to the value."""
 
 from tsbench.contracts import InputError
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 
 Statistic = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""(forecast, observed, scale) → (numerator, denominator): all float64; forecast, observed and both results have
-shape (sample, lead_time, channel), scale (the training part's seasonal error) shape (channel,). Statistics of
-disjoint sets add up, over batches as over processes."""
+"""(forecast, observed, scale) → (numerator, denominator): all float64; forecast, observed and both results
+have shape (sample, lead_time, channel), scale (the training part's seasonal error) shape (channel,).
+Statistics of disjoint sets add up, over batches as over processes."""
 
 
 @dataclass(frozen=True)
