@@ -1,0 +1,168 @@
+"""What all tests share: real files where they are at hand, folders of their own for stores and runs, and made data.
+
+The project's real files lie in `../shared` beside the checkout, or where TSBENCH_DATA_SOURCE and TSBENCH_FIXTURES
+say. A test that needs a file which is not there is skipped with the reason; with TSBENCH_REQUIRE_DATA=1 it fails.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the published data files."""
+    return _folder("TSBENCH_DATA_SOURCE", SHARED / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_fixtures() -> Path:
+    """Folder of the numeric fixtures of official implementations."""
+    return _folder("TSBENCH_FIXTURES", SHARED / "fixtures")
+
+
+@pytest.fixture(scope="session")
+def stores_root(tmp_path_factory) -> Path:
+    """Folder of the stores of this session, so that no test writes in the user's cache."""
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch, tmp_path, stores_root) -> None:
+    """Stores of the session, runs of the test, and no published file that a test did not ask for."""
+    monkeypatch.setenv("TSBENCH_DATA", str(stores_root))
+    monkeypatch.setenv("TSBENCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("TSBENCH_DATA_SOURCE", raising=False)
+
+
+@pytest.fixture
+def stores(request) -> Callable[[str], Path]:
+    """Prepares a data set once a session: `stores("etth1")` gives the store's path."""
+    from tsbench import registry
+    from tsbench.data.prepare import prepare
+    from tsbench.data.store import store_path
+
+    def prepared(name: str) -> Path:
+        if store_path(name).exists():
+            return store_path(name)
+        published = registry.dataset(name).variant.files
+        if not published:
+            return prepare(name)
+        folder = request.getfixturevalue("shared_data")
+        for file in published:
+            if not (folder / file.name).is_file():
+                _missing(f"{folder} holds no {file.name}")
+        return prepare(name, folder)
+
+    return prepared
+
+
+@pytest.fixture(scope="session")
+def waves():
+    """Makes an hourly table of sines with noise: SeriesTable of `rows` × `channels`, seeded."""
+    from tsbench.data.series import SeriesTable
+
+    def make(rows: int = 600, channels: int = 2, seed: int = 0, name: str = "user-waves") -> SeriesTable:
+        generator = np.random.default_rng(seed)
+        hours = np.arange(rows)[:, None]
+        season = np.sin(2 * np.pi * (hours / 24 + np.arange(channels) / 7))
+        noise = 0.3 * generator.standard_normal((rows, channels))
+        values = 10 * (1 + np.arange(channels)) + 3 * season + noise
+        time = np.datetime64("2024-01-01T00", "ns") + np.arange(rows) * np.timedelta64(1, "h")
+        names = tuple(f"wave{index}" for index in range(channels))
+        return SeriesTable(name, values, names, ("1",) * channels, time, "PT1H", "recipe", "content")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def wave_task():
+    """Makes a Task on `user-waves`; keyword arguments replace fields of the declaration."""
+    from tsbench.contracts import Task
+
+    def make(**changes: Any) -> Task:
+        declared = {
+            "name": "waves-12",
+            "version": 1,
+            "dataset": "user-waves",
+            "horizon": 12,
+            "period": 24,
+            "max_context": 96,
+            "split": {"kind": "ratio", "train": 0.6, "validation": 0.2, "test": 0.2},
+            "normalisation": "zscore",
+            "space": "normalised",
+            "conditions": {
+                "robustness": {"not_applicable": "not asked for"},
+                "generalisation": {"not_applicable": "there is one place"},
+            },
+            "metrics": ["mse", "mae", "rmse", "smape", "mase"],
+            "primary": "mse",
+        }
+        return Task.model_validate(declared | changes)
+
+    return make
+
+
+@pytest.fixture
+def open_waves(monkeypatch, waves, wave_task):
+    """Opens a task on a table in memory: `open_waves(table, **changes of the task)` gives TaskData."""
+    from tsbench.data import task_data
+
+    def open_(table: Any = None, **changes: Any) -> task_data.TaskData:
+        monkeypatch.setattr(task_data, "read_series", lambda name: table if table is not None else waves())
+        return task_data.TaskData.open(wave_task(**changes))
+
+    return open_
+
+
+@pytest.fixture(scope="session")
+def waves_folder(tmp_path_factory, waves):
+    """A folder of stores that holds `user-waves`, as if a user's file had been prepared."""
+    from tsbench.contracts import Provenance, Variant
+    from tsbench.data.store import write_store
+    from tsbench.data.tables import Column, series_dataset
+
+    table, folder = waves(), tmp_path_factory.mktemp("waves")
+    columns = {Column(name, "1", name): table.values[:, index] for index, name in enumerate(table.variables)}
+    provenance = Provenance(
+        dataset=table.name,
+        adapter="csv",
+        generator_version=1,
+        parameters={},
+        size="full",
+        seed=None,
+        files={},
+    )
+    dataset = series_dataset(table.time, table.step, columns)
+    write_store(folder / table.name / "full.zarr", dataset, provenance, Variant(title="waves"))
+    return folder
+
+
+@pytest.fixture
+def waves_at_hand(monkeypatch, own_folders, tmp_path, waves_folder, wave_task):
+    """Environment in which `waves-12` on `user-waves` can be run; gives the folder of runs."""
+    from tsbench import registry
+
+    known = registry.tasks()
+    monkeypatch.setattr(registry, "tasks", lambda: known | {"waves-12": wave_task()})
+    monkeypatch.setenv("TSBENCH_DATA", str(waves_folder))
+    return tmp_path / "runs"
+
+
+def _folder(variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable) or default)
+    if not folder.is_dir():
+        _missing(f"no folder {folder}; set {variable} to the folder that holds these files")
+    return folder
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("TSBENCH_REQUIRE_DATA") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
