@@ -150,22 +150,18 @@ def check_regular(table: RawTable, time: np.ndarray, step: str | None = None) ->
     Raises:
         InputError: with the line and the stamp of the first gap, repeated or unsorted time stamp.
     """
-    if time.dtype.kind != "M":
-        # An integer index is measured in the step of its first two rows.
-        time, step = np.datetime64(0, "s") + time, None
-        integers = True
-    else:
-        integers = False
-    step = step or infer_step(time)
-    found = irregularities(time, step)
+    dated = time.dtype.kind == "M"
+    axis = time if dated else time.astype("datetime64[s]")  # any unit serves an integer index
+    expected = step if dated and step else infer_step(axis)
+    found = irregularities(axis, expected)
     if found:
         first = found[0]
-        text = first.text if not integers else f"{first.kind} in the index"
+        text = first.text if dated else f"{first.kind} in the index: {time[first.row]}"
+        wanted = f"the step is {expected}" if dated and expected else "the step is not clear"
         raise InputError(
-            f"{table.name}, {table.at(first.row)}: {text} (irregular rows: {len(found)}; "
-            f"the step is {step or 'unknown'})"
+            f"{table.name}, {table.at(first.row)}: {text} (irregular rows: {len(found)}; {wanted})"
         )
-    return None if integers else step
+    return expected if dated else None
 
 
 def require_rows(table: RawTable, rows: int) -> None:

@@ -1,0 +1,1 @@
+"""Daily exchange rates of eight countries."""

@@ -1,0 +1,1 @@
+"""Weather station in Jena, 2020, every ten minutes."""
