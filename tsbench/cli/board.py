@@ -14,7 +14,10 @@ app = typer.Typer(
     name="board", help="Leaderboards: build the pages, or print the table.", no_args_is_help=True
 )
 
-Runs = Annotated[Path, typer.Option(help="Folder with Results, beside those checked in with the suite.")]
+Runs = Annotated[
+    Path | None,
+    typer.Option(help="Folder with Results, beside those checked in. Default: TSBENCH_RUNS, ./runs"),
+]
 Missing = Annotated[
     str, typer.Option(help="Cells without a value: error, drop or impute (the baseline's error).")
 ]
@@ -26,17 +29,23 @@ def build(
     suite: Annotated[
         str | None, typer.Argument(help="Suite; without it, all suites that have Results.")
     ] = None,
-    runs: Runs = Path("runs"),
-    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("runs/board"),
+    runs: Runs = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the pages. Default: board, in --runs.")] = None,
     missing: Missing = "impute",
+    track: Annotated[bool, typer.Option("--track/--no-track", help="Log the leaderboard to MLflow.")] = True,
     json: AsJson = False,
 ) -> None:
     """Build the pages of a suite, or of all suites that have Results."""
     from tsbench.leaderboard.collect import catalogue
     from tsbench.leaderboard.site.build import write_site
+    from tsbench.tracking import log_leaderboard
 
-    views = _views([suite] if suite else None, runs, missing)
-    page = write_site(views, catalogue(), out)
+    folder = _folder(runs)
+    views = _views([suite] if suite else None, folder, missing)
+    page = write_site(views, catalogue(), out or folder / "board")
+    if track:
+        for one in views:
+            log_leaderboard(one.collection.suite.name, one.standings.table, page.parent, say=note)
     if json:
         as_json({"page": str(page), "suites": {one.collection.suite.name: _records(one) for one in views}})
         return
@@ -46,13 +55,19 @@ def build(
 
 
 @app.command()
-def show(suite: str, runs: Runs = Path("runs"), missing: Missing = "impute", json: AsJson = False) -> None:
+def show(suite: str, runs: Runs = None, missing: Missing = "impute", json: AsJson = False) -> None:
     """Print the leaderboard of a suite."""
-    (view,) = _views([suite], runs, missing)
+    (view,) = _views([suite], _folder(runs), missing)
     if json:
         as_json(_records(view))
     else:
         _print(view)
+
+
+def _folder(runs: Path | None) -> Path:
+    from tsbench.folders import runs_folder
+
+    return runs or runs_folder()
 
 
 def _views(names: list[str] | None, runs: Path, missing: str) -> "list[View]":

@@ -22,7 +22,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = ""
         numeric = bool(rows) and all(
             isinstance(row[index], int | float) for row in rows if row[index] is not None
         )
-        drawn.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+        # Names are never broken: a name that is read off must be the name that can be typed.
+        first = index == 0
+        drawn.add_column(escape(name), justify="right" if numeric else "left", overflow="fold", no_wrap=first)
     for row in rows:
         drawn.add_row(*(escape(_cell(value)) for value in row))
     terminal = shutil.get_terminal_size((WIDTH, 24)).columns

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import output
+from . import checked_in, output
 
 if TYPE_CHECKING:
     from tsbench.contracts import Result
 
 app = typer.Typer(help="Results on this machine: list, show, send to MLflow.", no_args_is_help=True)
+checked_in.register(app)
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs", help="Runs folder.", show_default="TSBENCH_RUNS, ./runs")

@@ -3,10 +3,9 @@
 from .backlog import log_missing, results_below
 from .location import TrackingError, mask, tracking_uri
 from .log import Logged, log_leaderboard, log_result, log_results
-from .session import warm_up
 
 __all__ = [
     "Logged", "TrackingError", "log_leaderboard", "log_missing", "log_result", "log_results", "mask",
     "results_below",
-    "tracking_uri", "warm_up",
+    "tracking_uri",
 ]  # fmt: skip

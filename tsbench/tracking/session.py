@@ -1,8 +1,9 @@
 """A session with one MLflow store: opened once a process, with settings that never wait for minutes.
 
-MLflow's import, its first look at a database and the making of a new one take seconds; `warm_up` moves them
-into a thread beside the training. A SQLite store is written by one process at a time and appears under its
-name only when its tables are whole: killed at any moment, it is there or not.
+MLflow's import, its first look at a database and the making of a new one take seconds, so they wait until
+there is something to log. (In a thread beside the training they slow that down by more than they save.) A
+SQLite store is written by one process at a time and appears under its name only when its tables are whole:
+killed at any moment, it is there or not.
 """
 
 import contextlib
@@ -27,7 +28,6 @@ from .location import (
     mask,
     scheme_of,
     sqlite_path,
-    tracking_uri,
     why_unreachable,
 )
 
@@ -179,24 +179,6 @@ def open_session(uri: str) -> Session:
                     reason = _one_line(error, uri)
             _failed[uri] = (time.monotonic(), reason)
         raise TrackingError(reason)
-
-
-def warm_up(uri: str | None = None) -> threading.Thread:
-    """Open the session in a thread, beside other work. What goes wrong is told when something is logged.
-
-    Raises:
-        InputError: for a URI that MLflow could not log to.
-    """
-    chosen = tracking_uri(uri)
-
-    def work() -> None:
-        with contextlib.suppress(TrackingError):  # remembered: `open_session` raises it again
-            open_session(chosen)
-            import tsbench.leaderboard.charts  # noqa: F401
-
-    thread = threading.Thread(target=work, name="tsbench-tracking", daemon=True)
-    thread.start()
-    return thread
 
 
 def use(uri: str, action: Callable[[Session], Done]) -> Done:
