@@ -12,6 +12,8 @@ from tsbench.contracts.errors import InputError, JobFailed
 from . import board, data, jobs, results, show
 from .output import note
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="tsbench",
     help="One benchmark suite for forecasting across time series, wireless and science.",
@@ -37,9 +39,11 @@ def main() -> None:
     except JobFailed as error:
         note(f"Failed: {' '.join(str(error).split())}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        note("Interrupted. Run the same command again to go on.")
-        sys.exit(130)
+    except SystemExit as stop:
+        # Typer turns Ctrl-C into this code, and says nothing.
+        if stop.code == INTERRUPTED:
+            note("Interrupted. Run the same command again to go on.")
+        raise
 
 
 if __name__ == "__main__":
