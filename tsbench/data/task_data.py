@@ -53,6 +53,7 @@ class TaskData:
         except ValueError as error:
             raise InputError(f"'{table.name}' is too short for {task.id}: {error}") from error
         _refuse_missing(table, task, borders[2])
+        _refuse_unseen(table, task, borders[0])
         scale = fit_scale(table.values[: borders[0]], task.normalisation)
         raw = torch.from_numpy(table.values)
         observed = ~raw.isnan()
@@ -197,3 +198,12 @@ def _refuse_missing(table: SeriesTable, task: Task, end: int) -> None:
         f"{table.stamp(int(rows[0]))}; {task.id} refuses missing values "
         "(a task with `missing: mask` masks them)"
     )
+
+
+def _refuse_unseen(table: SeriesTable, task: Task, train: int) -> None:
+    empty = np.isnan(table.values[:train]).all(axis=0)
+    if empty.any():
+        raise InputError(
+            f"'{table.name}' is too short for {task.id}: '{table.variables[int(empty.argmax())]}' has no value "
+            f"in the {train} training rows"
+        )

@@ -205,6 +205,9 @@ def _reuse(outcome: Outcome, stage: Stage, conduct: Conduct) -> bool:
 
 def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     job, clock = outcome.job, _Clock(outcome.seconds)
+    if stage != "fit" and not job.scenarios:
+        reasons = "; ".join(job.skipped.values()) or "the task declares none for these conditions"
+        raise InputError(f"{job.label}: there is no scenario to evaluate ({reasons})")
     from . import execute
 
     clock.lap("import")
