@@ -116,7 +116,7 @@ def test_missing_values_where_the_task_refuses_them(waves_at_hand, refused, csv,
     assert left_behind(waves_at_hand) == []
 
 
-@pytest.mark.parametrize("rows", [3, 29, 100])
+@pytest.mark.parametrize("rows", [1, 2, 3, 29, 100])
 def test_too_short_a_series_for_context_and_horizon(waves_at_hand, refused, csv, rows):
     line = refused(
         "run", "last_value", "--horizon", "24", "--context", "96", "--data", csv(rows=rows), "--no-track"

@@ -160,6 +160,14 @@ def test_missing_values_are_masked_and_filled_with_the_past_where_the_task_says_
     assert batch["valid"][0, 6:9, 1].tolist() == [False] * 3
 
 
+def test_a_variable_without_any_training_value_is_refused(open_waves, waves):
+    table = waves()
+    table.values[:360, 1] = np.nan
+
+    with pytest.raises(InputError, match="'wave1' has no value in the 360 training rows"):
+        open_waves(table, missing="mask")
+
+
 def test_missing_values_behind_the_last_border_do_not_matter(open_waves, waves):
     table = waves()
     table.values[599, 0] = np.nan

@@ -184,6 +184,12 @@ def test_wrong_options_are_refused_and_leave_no_result(
     assert [path for path in waves_at_hand.rglob("*") if path.is_file() and path.name != ".code.json"] == []
 
 
+def test_a_run_without_any_scenario_is_refused_before_the_fit(waves_at_hand, wave_task, quick):
+    with pytest.raises(InputError, match=r"there is no scenario to evaluate \(the task declares none for"):
+        tb.run("dlinear", wave_task(), conduct=CONDUCT, conditions=("generalisation",), **quick)
+    assert not list(waves_at_hand.rglob("fit.json"))
+
+
 def test_a_second_process_with_the_same_job_stops_with_one_line(waves_at_hand, wave_task, quick):
     job = resolve("dlinear", wave_task(), 0, Options(**quick))
 

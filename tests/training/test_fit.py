@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tsbench.contracts import InputError, JobFailed
+from tsbench.data.windows import Batches
 from tsbench.training.checkpoint import BEST_WEIGHTS, LAST_CHECKPOINT, read_checkpoint
 from tsbench.training.module import NeuralForecaster
 from tsbench.training.weights import weights_hash
@@ -106,6 +107,34 @@ def test_early_stopping_keeps_the_weights_with_the_lowest_validation_loss(fit_ti
 
 def test_without_patience_every_epoch_is_run(fit_tiny):
     assert fit_tiny(epochs=6, patience=0, learning_rate=0.3)[1].epochs == 6
+
+
+def test_each_epoch_sees_every_window_once_in_the_order_of_seed_and_epoch(fit_tiny, open_waves):
+    seen: list[list[int]] = []
+
+    class Watching(NeuralForecaster):
+        def __init__(self, shape, hyperparameters=None) -> None:
+            super().__init__(shape)
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, batch) -> torch.Tensor:
+            return batch["context"][:, :12] * self.weight
+
+        def on_train_epoch_start(self) -> None:
+            seen.append([])
+
+        def training_step(self, batch, batch_index):
+            seen[-1] += batch["index"].tolist()
+            return super().training_step(batch, batch_index)
+
+    fit_tiny(seed=5, kind=Watching, epochs=3, patience=0)
+
+    batches = Batches(open_waves().windows("train", 24), 64, seed=5)
+    for epoch, order in enumerate(seen):
+        batches.set_epoch(epoch)
+        assert order == torch.cat([batch["index"] for batch in batches]).tolist()
+    assert [sorted(order) for order in seen] == [list(range(325))] * 3
+    assert len({tuple(order) for order in seen}) == 3
 
 
 def test_each_epoch_runs_at_the_rate_of_the_schedule(fit_tiny):
