@@ -21,20 +21,23 @@ COUNTRIES = {
     "singapore": "Singapore",
 }
 """Columns in the order in which the publication lists the countries."""
+_UNIT = "The publisher states no unit; the values are those of US dollars for one unit of the currency."
 START = np.datetime64("1990-01-01", "ns")
 
 
 def build(request: BuildRequest) -> "xr.Dataset":
     """Read the file and date its rows one day apart from 1990-01-01, as the published copies with dates do.
 
+    These stamps are nominal: see the card.
+
     Raises:
-        InputError: where the file has another number of columns or a cell is not a number.
+        InputError: where the file has another number of columns, or a cell is empty or not a number.
     """
     (path,) = request.files.values()
     table = read_table(path, tuple(COUNTRIES))
     time = START + np.arange(len(table.frame)) * np.timedelta64(1, "D")
     columns = {
-        Column(name, "1", f"exchange rate of the currency of {country} to the US dollar"): numbers(
+        Column(name, "1", f"exchange rate of the currency of {country}", comment=_UNIT): numbers(
             table, name, allow_missing=False
         )
         for name, country in COUNTRIES.items()
