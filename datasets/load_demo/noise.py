@@ -20,4 +20,4 @@ def autoregressive(shocks: np.ndarray, memory_hours: float) -> np.ndarray:
     decay = np.exp(-1 / memory_hours)
     scaled = np.sqrt(1 - decay**2) * shocks
     scaled[0] = shocks[0]
-    return lfilter([1.0], [1.0, -decay], scaled)
+    return np.asarray(lfilter([1.0], [1.0, -decay], scaled))

@@ -50,4 +50,4 @@ def _spikes(residual: np.ndarray, draws: np.ndarray) -> np.ndarray:
     begins = uniform < chance
     # Given that a spike begins, uniform / chance is uniform on (0, 1): its height needs no second draw.
     heights = np.where(begins, -120 * np.log(np.maximum(uniform / chance, 1e-12)), 0.0)
-    return lfilter([1.0], [1.0, -np.exp(-1 / SPIKE_HOURS)], heights)
+    return np.asarray(lfilter([1.0], [1.0, -np.exp(-1 / SPIKE_HOURS)], heights))

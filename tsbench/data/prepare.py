@@ -16,6 +16,8 @@ from .sources import find_files, in_environment, sha256
 from .store import ROOT_FILE, read_provenance, store_path, write_store
 
 USER_PREFIX = "user-"
+DEFAULT_SEED = 0
+"""Seed of the generated data that tasks are defined on."""
 
 
 def ensure(name: str, size: Size = "full") -> Path:
@@ -53,7 +55,7 @@ def prepare(
     name: str,
     source: Path | None = None,
     size: Size = "full",
-    seed: int = 0,
+    seed: int = DEFAULT_SEED,
     fresh: bool = False,
     allow_other_checksum: bool = False,
 ) -> Path:
@@ -123,5 +125,6 @@ def _say(line: str) -> None:
 
 
 def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:
-    made = (found.adapter, found.generator_version, found.parameters)
-    return made == (entry.card.name, entry.card.generator_version, entry.variant.parameters)
+    seed = DEFAULT_SEED if entry.card.origin == "generated" else None
+    made = (found.adapter, found.generator_version, found.parameters, found.seed)
+    return made == (entry.card.name, entry.card.generator_version, entry.variant.parameters, seed)

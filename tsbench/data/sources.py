@@ -102,7 +102,8 @@ def _download(file: SourceFile, folder: Path, name: str) -> Path:
             known_hash=file.checksum,
             fname=file.name,
             path=folder,
-            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
+            # Pooch's protocol names the arguments otherwise than its own downloaders do.
+            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),  # pyright: ignore[reportArgumentType]
         )
     except OSError as error:
         raise InputError(f"Cannot download {file.url} ({type(error).__name__}). {help_line}") from error

@@ -81,7 +81,7 @@ def require_columns(table: RawTable, names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in table.frame.columns:
-            raise InputError(f"{table.name} has no column '{name}'; it has {_listed(table.frame.columns)}")
+            raise InputError(f"{table.name} has no column '{name}'; it has {_listed(list(table.frame.columns))}")
 
 
 def numbers(table: RawTable, column: str, allow_missing: bool = True) -> np.ndarray:
@@ -157,10 +157,9 @@ def check_regular(table: RawTable, time: np.ndarray, step: str | None = None) ->
     if found:
         first = found[0]
         text = first.text if dated else f"{first.kind} in the index: {time[first.row]}"
-        wanted = f"the step is {expected}" if dated and expected else "the step is not clear"
-        raise InputError(
-            f"{table.name}, {table.at(first.row)}: {text} (irregular rows: {len(found)}; {wanted})"
-        )
+        known = f"the step is {expected}" if dated and expected else "the step is not clear"
+        more = f"irregular rows: {len(found)}; {known}"
+        raise InputError(f"{table.name}, {table.at(first.row)}: {text} ({more})")
     return expected if dated else None
 
 

@@ -1,0 +1,66 @@
+"""Time steps: found in the data, named in ISO 8601, and where an axis breaks them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsbench.data.series import step_seconds
+from tsbench.data.steps import infer_step, irregularities, iso_step, main_period
+
+
+@pytest.mark.parametrize(
+    ("frequency", "start", "step", "period"),
+    [
+        ("h", "2024-01-01", "PT1H", 24),
+        ("15min", "2024-01-01", "PT15M", 96),
+        ("10min", "2024-01-01", "PT10M", 144),
+        ("D", "2024-01-01", "P1D", 7),
+        ("W", "2024-01-01", "P1W", 52),
+        ("MS", "2024-01-01", "P1M", 12),
+        ("ME", "2023-11-30", "P1M", 12),
+        ("QS", "2024-01-01", "P3M", 4),
+        ("QE", "2024-01-01", "P3M", 4),
+        ("YS", "2020-01-01", "P1Y", 1),
+        ("7s", "2024-01-01", "PT7S", 1),
+    ],
+)
+def test_step_and_main_season_of_a_frequency(frequency, start, step, period):
+    time = pd.date_range(start, periods=40, freq=frequency).to_numpy()
+    assert infer_step(time) == step
+    assert main_period(step) == period
+    assert irregularities(time, step) == []
+
+
+@given(st.integers(1, 10**7))
+def test_step_in_seconds_survives_its_name(seconds):
+    assert step_seconds(iso_step(seconds)) == seconds
+
+
+@given(st.integers(3, 60), st.sampled_from([60, 900, 3600, 86400]), st.data())
+def test_one_missing_row_is_one_gap_and_leaves_the_step(rows, seconds, data):
+    time = np.datetime64("2024-02-27", "ns") + np.arange(rows + 3) * np.timedelta64(seconds, "s")
+    lost = data.draw(st.integers(1, rows + 1))
+    time = np.delete(time, lost)
+    step = infer_step(time) if rows > 3 else iso_step(seconds)
+    (found,) = irregularities(time, step)
+    assert (step, found.row, found.kind) == (iso_step(seconds), lost, "gap")
+
+
+def test_step_of_a_monthly_axis_with_a_gap_is_still_a_month():
+    time = np.delete(pd.date_range("2020-01-01", periods=30, freq="MS").to_numpy(), 11)
+    assert infer_step(time) == "P1M"
+    assert [found.row for found in irregularities(time, "P1M")] == [11]
+
+
+def test_every_kind_of_irregularity_is_told_with_its_stamp():
+    time = np.array(["2024-01-01T00", "2024-01-01T01", "2024-01-01T01", "2024-01-01T00", "2024-01-01T05"])
+    found = irregularities(time.astype("datetime64[ns]"), "PT1H")
+    assert [(one.row, one.kind) for one in found] == [(2, "repeated"), (3, "unsorted"), (4, "gap")]
+    assert found[2].text == "gap in time: 2024-01-01T05:00:00 follows 2024-01-01T00:00:00"
+
+
+def test_too_few_rows_show_no_step():
+    assert infer_step(np.array(["2024-01-01", "2024-01-02"], "datetime64[ns]")) is None
+    assert irregularities(np.array(["2024-01-01"], "datetime64[ns]"), None) == []
