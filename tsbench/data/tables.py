@@ -4,7 +4,7 @@ Owns the checks of columns, numbers and time stamps that every adapter of a tabl
 is the adapter's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ def require_columns(table: RawTable, names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in table.frame.columns:
-            raise InputError(f"{table.name} has no column '{name}'; it has {_listed(list(table.frame.columns))}")
+            raise InputError(f"{table.name} has no column '{name}'; it has {_listed(table.frame.columns)}")
 
 
 def numbers(table: RawTable, column: str, allow_missing: bool = True) -> np.ndarray:
@@ -242,9 +242,10 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> "pd.DataFrame":
         return pd.read_csv(path, encoding="latin-1", **options)
 
 
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    shown = ", ".join(str(name) for name in list(names)[:most])
-    return shown if len(names) <= most else f"{shown}, … ({len(names)} in all)"
+def _listed(names: Iterable[str], most: int = 10) -> str:
+    every = [str(name) for name in names]
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown}, … ({len(every)} in all)"
 
 
 def _shown(value: float) -> str:
