@@ -83,6 +83,9 @@ class TPGN(NeuralForecaster):
 class Network(nn.Module):
     """The network behind the optional window normalisation.
 
+    The layers are the official convolutions, whose parameters they hold. Each spans its whole input, so it is
+    computed as one matrix product a channel: several times faster than a grouped convolution on a CPU.
+
     Args:
         channels: number of targets, the groups of every layer.
         inputs: value and calendar features of a step.
@@ -94,7 +97,7 @@ class Network(nn.Module):
 
     def __init__(self, channels: int, inputs: int, width: int, rows: int, period: int, horizon: int) -> None:
         super().__init__()
-        self.channels, self.period, self.horizon = channels, period, horizon
+        self.channels, self.width, self.period, self.horizon = channels, width, period, horizon
         self.LNN_dim = LongBranch(channels, inputs, width, rows)
         self.s_t_p_e = ShortBranch(channels, inputs, width, rows, period)
         periods = -(-horizon // period)
@@ -103,17 +106,19 @@ class Network(nn.Module):
     def forward(self, series: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
         """Forecast, shape (sample, lead_time, channel), from series (sample, time, channel) and marks."""
         grid = self.fold(series, marks)
-        long = self.LNN_dim(grid)  # (sample, phase, channel, width)
-        short = self.s_t_p_e(grid)[:, None].expand_as(long)
-        both = rearrange(torch.cat([short, long], dim=-1), "b phase n d -> b (n d) phase")
-        steps = rearrange(self.fc(both), "b (n q) phase -> b (q phase) n", n=self.channels)
-        return steps[:, : self.horizon]
+        long = rearrange(self.LNN_dim(grid), "n b phase d -> n (b phase) d")
+        weight, bias = matrices(self.fc, self.channels)
+        # The short vector is the same in every phase: its share of the head is computed once a window.
+        of_short = torch.baddbmm(bias, self.s_t_p_e(grid), weight[:, : self.width])
+        of_long = torch.bmm(long, weight[:, self.width :])
+        both = rearrange(of_long, "n (b phase) q -> n b phase q", b=len(series)) + of_short[:, :, None]
+        return rearrange(both, "n b phase q -> b (q phase) n")[:, : self.horizon]
 
     def fold(self, series: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
-        """Value and marks of each step, shape (sample, row, phase, channel, input), value first."""
-        copied = marks[:, :, None].expand(-1, -1, self.channels, -1)
-        steps = torch.cat([series[..., None], copied], dim=-1)  # (sample, time, channel, input)
-        return rearrange(steps, "b (row phase) n i -> b row phase n i", phase=self.period)
+        """Value and marks of each step, shape (channel, sample, phase, row, input), value first."""
+        values = rearrange(series, "b (row phase) n -> n b phase row 1", phase=self.period)
+        features = rearrange(marks, "b (row phase) t -> 1 b phase row t", phase=self.period)
+        return torch.cat([values, features.expand(self.channels, -1, -1, -1, -1)], dim=-1)
 
 
 class LongBranch(nn.Module):
@@ -121,35 +126,47 @@ class LongBranch(nn.Module):
 
     def __init__(self, channels: int, inputs: int, width: int, rows: int) -> None:
         super().__init__()
-        self.channels, self.rows = channels, rows
+        self.channels, self.inputs = channels, inputs
         self.hidden_MLP = nn.Conv1d(channels * inputs, channels * width, rows - 1, groups=channels)
         self.gate = nn.Conv1d(channels * (inputs + width), channels * 2 * width, 1, groups=channels)
         self.fc = nn.Conv1d(channels * width, channels * width, rows, groups=channels)
 
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
-        """Shape (sample, phase, channel, width)."""
+        """Shape (channel, sample, phase, width)."""
         gated = self.mix(grid, self.history(grid))
-        columns = rearrange(gated, "b row phase n d -> (b phase) (n d) row")
-        return rearrange(self.fc(columns), "(b phase) (n d) 1 -> b phase n d", b=len(grid), n=self.channels)
+        weight, bias = matrices(self.fc, self.channels)
+        columns = rearrange(gated, "n b phase row d -> n (b phase) (row d)")
+        return rearrange(
+            torch.baddbmm(bias, columns, weight), "n (b phase) d -> n b phase d", b=grid.shape[1]
+        )
 
     def history(self, grid: torch.Tensor) -> torch.Tensor:
-        """Eq. 4: row r from rows before r only; row 0 is the bias. (sample, row, phase, channel, width)."""
-        columns = rearrange(grid, "b row phase n i -> (b phase) (n i) row")
-        past = functional.pad(columns[..., :-1], (self.rows - 1, 0))
-        return rearrange(
-            self.hidden_MLP(past), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels
+        """Eq. 4: row r from rows before r only; row 0 is the bias. (channel, sample, phase, row, width).
+
+        The convolution over rows with zeros before the first is a product with a block-triangular matrix: the
+        block from row i to row r > i is the kernel's step i − r + rows − 1.
+        """
+        past = grid.shape[3] - 1
+        kernel = rearrange(self.hidden_MLP.weight, "(n d) i k -> n k i d", n=self.channels)
+        row = torch.arange(past, device=grid.device)
+        step = row[:, None] - row + past - 1  # from each row to the one after each row
+        blocks = kernel[:, step.clamp_max(past - 1)] * (step < past)[:, :, None, None]
+        matrix = rearrange(blocks, "n origin row i d -> n (origin i) (row d)")
+        rows = rearrange(grid[..., :-1, :], "n b phase row i -> n (b phase) (row i)")
+        later = rearrange(
+            torch.bmm(rows, matrix), "n (b phase) (row d) -> n b phase row d", b=grid.shape[1], row=past
         )
+        bias = rearrange(self.hidden_MLP.bias, "(n d) -> n 1 1 1 d", n=self.channels)
+        return functional.pad(later, (0, 0, 1, 0)) + bias
 
     def mix(self, grid: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """Eqs. 5-7: s·history + (1 − s)·t; the first half is s. (sample, row, phase, channel, width)."""
-        joined = torch.cat([grid, history], dim=-1)
-        positions = rearrange(joined, "b row phase n i -> (b phase) (n i) row")
-        gates = rearrange(
-            self.gate(positions), "(b phase) (n d) row -> b row phase n d", b=len(grid), n=self.channels
-        )
-        share, present = gates.chunk(2, dim=-1)
-        share = share.sigmoid()
-        return share * history + (1 - share) * present.tanh()
+        """Eqs. 5-7: s·history + (1 − s)·t; the first half is s. (channel, sample, phase, row, width)."""
+        weight, bias = matrices(self.gate, self.channels)
+        gates = torch.baddbmm(bias, grid.flatten(1, 3), weight[:, : self.inputs])
+        gates = torch.baddbmm(gates, history.flatten(1, 3), weight[:, self.inputs :])
+        share, present = gates.view(*history.shape[:4], -1).chunk(2, dim=-1)
+        share, present = share.sigmoid(), present.tanh()
+        return present + share * (history - present)
 
 
 class ShortBranch(nn.Module):
@@ -162,7 +179,16 @@ class ShortBranch(nn.Module):
         self.fc_col = nn.Conv1d(channels * width, channels * width, rows, groups=channels)
 
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
-        """Shape (sample, channel, width)."""
-        periods = rearrange(grid, "b row phase n i -> (b row) (n i) phase")
-        rows = rearrange(self.fc_row(periods), "(b row) nd 1 -> b nd row", b=len(grid))
-        return rearrange(self.fc_col(rows), "b (n d) 1 -> b n d", n=self.channels)
+        """Shape (channel, sample, width)."""
+        weight, bias = matrices(self.fc_row, self.channels)
+        periods = rearrange(grid, "n b phase row i -> n (b row) (phase i)")
+        rows = rearrange(torch.baddbmm(bias, periods, weight), "n (b row) d -> n b (row d)", b=grid.shape[1])
+        weight, bias = matrices(self.fc_col, self.channels)
+        return torch.baddbmm(bias, rows, weight)
+
+
+def matrices(layer: nn.Conv1d, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (channel, step × input, output) and bias (channel, 1, output) of a spanning convolution."""
+    assert layer.bias is not None
+    weight = rearrange(layer.weight, "(n o) i k -> n (k i) o", n=channels)
+    return weight, rearrange(layer.bias, "(n o) -> n 1 o", n=channels)

@@ -11,7 +11,7 @@ from tsbench.contracts.errors import InputError, JobFailed
 from . import output
 
 if TYPE_CHECKING:
-    from tsbench.contracts import Task
+    from tsbench.contracts import Result, Task
     from tsbench.jobs.job import Options
     from tsbench.jobs.run import Conduct, Outcome
 
@@ -180,11 +180,7 @@ def score(
     if as_json:
         output.as_json({"folder": str(folder), **result.model_dump(mode="json")})
         return
-    metrics = list(result.scores)
-    rows = [
-        [condition, *(result.scores[name][condition] for name in metrics)] for condition in result.scenarios
-    ]
-    output.table(["condition", *metrics], rows, title=f"{result.model.name} on {result.task.name}")
+    _print_scores([result], f"{result.model.name} on {result.task.name}")
     output.note(f"Result: {folder}")
 
 
@@ -241,14 +237,9 @@ def _print_results(outcomes: "list[Outcome]", as_json: bool) -> None:
         return
     results = [outcome.result for outcome in outcomes if outcome.result]
     first = results[0]
-    metrics = list(first.scores)
-    rows = []
-    for condition, count in first.scenarios.items():
-        cells = [_over_seeds([result.scores[name][condition] for result in results]) for name in metrics]
-        rows.append([f"{condition} ({count})", *cells])
     seeds = f"{len(results)} seeds, mean ± half range" if len(results) > 1 else f"seed {first.seed}"
     title = f"{first.model.name} on {first.task.name}, context {first.track.context}, {seeds}"
-    output.table(["condition (scenarios)", *metrics], rows, title=title)
+    _print_scores(results, title)
     for key, reason in first.skipped.items():
         output.note(f"Not evaluated: {key} ({reason})")
     if not all(outcome.reused for outcome in outcomes):
@@ -261,6 +252,20 @@ def _print_results(outcomes: "list[Outcome]", as_json: bool) -> None:
         )
     for outcome in outcomes:
         output.note(f"Result: {outcome.folder}")
+
+
+def _print_scores(results: "list[Result]", title: str) -> None:
+    """Metrics by condition, with the number of scenarios; several Results are seeds of one entry."""
+    first = results[0]
+    columns = [f"{condition} ({count})" for condition, count in first.scenarios.items()]
+    rows = [
+        [
+            metric,
+            *(_over_seeds([result.scores[metric][one] for result in results]) for one in first.scenarios),
+        ]
+        for metric in first.scores
+    ]
+    output.table(["metric", *columns], rows, title=title)
 
 
 def _over_seeds(values: list[float | None]) -> str | float | None:

@@ -17,7 +17,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = ""
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=escape(title) or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    if title:
+        # On a line of its own: as rich's title it would be broken to the width of the table.
+        sys.stdout.write(f"{title}\n")
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(
             isinstance(row[index], int | float) for row in rows if row[index] is not None

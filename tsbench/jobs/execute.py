@@ -68,6 +68,11 @@ class Execution:
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
         self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed)
+        for name in ("fits", "uses", "predict"):
+            if not hasattr(self.model, name):
+                raise InputError(
+                    f"{job.model.name} has no `{name}`; a model has fits, uses and predict (README)"
+                )
 
     @property
     def fits(self) -> bool:

@@ -91,11 +91,7 @@ class Job:
     @cached_property
     def code(self) -> str:
         """Hash of the code that the job uses."""
-        adapters = [
-            f"{registry.dataset(name).folder.package}.adapter"
-            for name in self.recipes
-            if name in registry.datasets()
-        ]
+        adapters = [_adapter_module(name) for name in self.recipes]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
         return code_hash([*ROOTS, *adapters, *own], files, self.runs / ".code.json")
@@ -221,6 +217,11 @@ def _device(asked: str) -> str:
     # Without importing torch: a driver is loaded and torch is not the CPU build.
     driver = Path("/proc/driver/nvidia/version").exists()
     return "cuda" if driver and "+cpu" not in importlib.metadata.version("torch") else "cpu"
+
+
+def _adapter_module(dataset: str) -> str:
+    name = prepare.USER_ADAPTER if dataset.startswith(prepare.USER_PREFIX) else dataset
+    return f"{registry.dataset(name).folder.package}.adapter"
 
 
 def _file_hash(path: Path) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tsbench.contracts import Forecast, TaskShape
+from tsbench.contracts import Forecast, JobFailed, TaskShape
 from tsbench.contracts.model import Fits
 
 from .settings import TrainingSettings
@@ -59,6 +59,12 @@ class NeuralForecaster(pl.LightningModule):
         """Training loss over the observed targets of a batch, a scalar."""
         function = LOSSES[self.settings.loss]
         forecast, target = self(batch), batch["target"]
+        if forecast.shape != target.shape:
+            # Torch would stretch one to the other, and train something else.
+            raise JobFailed(
+                f"{type(self).__name__}.forward gave the shape {tuple(forecast.shape)}; "
+                f"(sample, lead_time, target) is {tuple(target.shape)}"
+            )
         if "valid" not in batch:
             return function(forecast, target, reduction=reduction)
         each = torch.where(batch["valid"], function(forecast, target, reduction="none"), 0.0)
