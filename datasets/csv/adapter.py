@@ -7,6 +7,7 @@ import numpy as np
 
 from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest
+from tsbench.data.steps import stamp_text
 from tsbench.data.tables import (
     RawTable,
     check_regular,
@@ -19,6 +20,7 @@ from tsbench.data.tables import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 TIME_NAMES = ("date", "time", "timestamp", "datetime", "ds")
@@ -26,6 +28,8 @@ SERIES_NAMES = ("id", "unique_id", "item_id", "series_id", "series")
 VALUE_NAMES = ("value", "y", "target")
 MIN_ROWS = 3
 """Fewer rows show no time step."""
+SAMPLE_ROWS = 5
+"""Rows that are looked at to see whether a column holds dates."""
 
 
 def build(request: BuildRequest) -> "xr.Dataset":
@@ -43,9 +47,9 @@ def build(request: BuildRequest) -> "xr.Dataset":
     table = read_table(path)
     time_column = _time_column(table, request.parameters.get("time"))
     chosen = request.parameters.get("columns")
-    series, value = _named(table, SERIES_NAMES), _named(table, VALUE_NAMES)
-    if series and value and chosen is None:
-        time, step, names, values = _long(table, time_column, series, value)
+    series = _series_column(table) if chosen is None else None
+    if series is not None:
+        time, step, names, values = _long(table, time_column, series)
     else:
         time, step, names, values = _wide(table, time_column, chosen)
     attributes = {"units": "1", "long_name": "value", "comment": "The file names no units."}
@@ -73,43 +77,93 @@ def _wide(table: RawTable, time_column: str, chosen: Sequence[str] | None) -> Re
     return time, step, names, values
 
 
-def _long(table: RawTable, time_column: str, series: str, value: str) -> Read:
-    """One channel a series, on the time axis of all; what a series does not have is NaN."""
-    import pandas as pd
-
-    time_stamps(table, time_column)
-    numbers(table, value)
-    parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+def _long(table: RawTable, time_column: str, series: str) -> Read:
+    """One channel a series; all of them must have the same time axis."""
+    value = _value_column(table, time_column, series)
+    stamps, cells = time_stamps(table, time_column), numbers(table, value)
+    labels = table.frame[series]
+    unnamed = np.flatnonzero(labels.isna())
+    if len(unnamed):
+        raise InputError(f"{table.name}, {table.at(unnamed[0])}, column '{series}': the cell is empty")
+    rows_of = {str(label): rows for label, rows in labels.groupby(labels, sort=False).indices.items()}
     steps: dict[str, str | None] = {}
-    for label, rows in table.frame.groupby(series, sort=False):
-        part = RawTable(rows.reset_index(drop=True), f"{table.name}, series '{label}'", None)
+    for label, rows in rows_of.items():
+        part = table.take(rows, f"{table.name}, series '{label}'")
         require_rows(part, MIN_ROWS)
-        time = time_stamps(part, time_column)
-        steps[str(label)] = check_regular(part, time)
-        parts[str(label)] = (time, numbers(part, value))
-    if len(set(steps.values())) > 1:
-        first, one = next(iter(steps.items()))
-        other, two = next((name, step) for name, step in steps.items() if step != one)
-        raise InputError(f"{table.name}: series '{first}' has the step {one}, series '{other}' has {two}")
-    joined = pd.concat({name: pd.Series(cells, index=time) for name, (time, cells) in parts.items()}, axis=1)
-    joined = joined.sort_index()
-    whole = RawTable(joined.reset_index(), table.name, None)
-    time = joined.index.to_numpy()
-    step = check_regular(whole, time, next(iter(steps.values())))
-    return time, step, list(parts), joined.to_numpy(np.float64)
+        steps[label] = check_regular(part, stamps[rows])
+    first = next(iter(rows_of))
+    time = stamps[rows_of[first]]
+    for label, rows in rows_of.items():
+        if not np.array_equal(stamps[rows], time):
+            raise InputError(
+                f"{table.name}: series '{label}' has {_axis(stamps[rows], steps[label])}, "
+                f"series '{first}' has {_axis(time, steps[first])}; all series need the same time axis"
+            )
+    values = np.stack([cells[rows] for rows in rows_of.values()], axis=1)  # (row, channel)
+    return time, steps[first], list(rows_of), values
+
+
+def _axis(time: np.ndarray, step: str | None) -> str:
+    every = f", step {step}" if step else ""
+    return f"{len(time)} rows from {stamp_text(time[0])} to {stamp_text(time[-1])}{every}"
 
 
 def _time_column(table: RawTable, asked: str | None) -> str:
+    """The column that was asked for, else the first with a usual name, else the first that holds dates."""
     if asked is not None:
         require_columns(table, [asked])
         return asked
     found = _named(table, TIME_NAMES)
     if found is None:
+        found = next((name for name in table.frame.columns if _holds_dates(table.frame[name])), None)
+    if found is None:
         raise InputError(
             f"{table.name} has no time column: none of its columns {', '.join(table.frame.columns[:10])} is "
-            f"named {', '.join(TIME_NAMES[:-1])} or {TIME_NAMES[-1]}"
+            f"named {', '.join(TIME_NAMES[:-1])} or {TIME_NAMES[-1]}, or holds dates"
         )
     return found
+
+
+def _holds_dates(cells: "pd.Series") -> bool:
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return True
+    if pd.api.types.is_numeric_dtype(cells):
+        return False
+    sample = cells.head(SAMPLE_ROWS).astype(str)
+    # Three groups of digits; a parser of dates alone would take words like "May" for one.
+    return bool(sample.str.match(r"\s*\d+[-/.]\d+[-/.]\d+").all())
+
+
+def _series_column(table: RawTable) -> str | None:
+    """The column that names the series of a long table; None where the table is wide."""
+    found = _named(table, SERIES_NAMES)
+    if found is None or _named(table, VALUE_NAMES) is not None:
+        return found
+    import pandas as pd
+
+    # Numbers under such a name, without values beside them, are a variable like any other.
+    return None if pd.api.types.is_numeric_dtype(table.frame[found]) else found
+
+
+def _value_column(table: RawTable, time_column: str, series: str) -> str:
+    value = _named(table, VALUE_NAMES)
+    others = [name for name in table.frame.columns if name not in (time_column, series, value)]
+    if value is None and len(others) == 1:
+        return others[0]
+    named = f"'{series}' names the series of a long table"
+    if value is None:
+        raise InputError(
+            f"{table.name}: {named}, but none of the other columns {', '.join(others)} is named "
+            f"{', '.join(VALUE_NAMES[:-1])} or {VALUE_NAMES[-1]}"
+        )
+    if others:
+        raise InputError(
+            f"{table.name}: {named} with the values in '{value}'; "
+            f"remove what else it has: {', '.join(others)}"
+        )
+    return value
 
 
 def _named(table: RawTable, names: Sequence[str]) -> str | None:

@@ -6,6 +6,7 @@ missing is NaN.
 """
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,7 +108,7 @@ def _named_by_position(table: RawTable) -> RawTable:
                 f"{table.name}, column {position}: '{name}'; the weather file has '{expected}' there"
             )
     names = [TIME_COLUMN, *(column.name for column in COLUMNS.values())]
-    return RawTable(table.frame.set_axis(names, axis=1), table.name, table.header)
+    return replace(table, frame=table.frame.set_axis(names, axis=1))
 
 
 def _regular(table: RawTable, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from tsbench.cli.data import app
 from tsbench.contracts import InputError
 from tsbench.data.store import store_path
+from tsbench.data.user import prepare_file
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_other_checksum_needs_to_be_allowed(run, tmp_path):
     with pytest.raises(InputError, match="--allow-other-checksum"):
         run("get", "etth1", "--from", str(tmp_path))
     assert run("get", "etth1", "--from", str(tmp_path), "--allow-other-checksum").exit_code == 0
+
+
+def test_store_of_an_own_file_is_repaired_from_the_file(run, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("date,x\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n")
+    prepare_file(path)
+    (store_path("user-mine") / "zarr.json").write_text("{}")
+    with pytest.raises(InputError, match="again: tsbench data get user-mine --from FILE --fresh"):
+        run("check", "user-mine")
+    assert "user-mine is ready" in run("get", "user-mine", "--from", str(path), "--fresh").stderr
+    assert run("check", "user-mine").exit_code == 0
+    with pytest.raises(InputError, match="mine.csv becomes 'user-mine', not 'user-other'"):
+        run("get", "user-other", "--from", str(path))
+    with pytest.raises(InputError, match="tsbench data get user-mine --from FILE"):
+        run("get", "user-mine")
 
 
 def test_damage_is_found_and_repaired(run):

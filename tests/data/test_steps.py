@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsbench.data.series import step_seconds
-from tsbench.data.steps import infer_step, irregularities, iso_step, main_period
+from tsbench.data.steps import infer_step, irregularities, iso_step, main_period, step_seconds
 
 
 @pytest.mark.parametrize(

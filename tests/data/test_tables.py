@@ -5,8 +5,12 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from tsbench.contracts import InputError
+from tsbench.data.steps import step_seconds
 from tsbench.data.tables import (
     check_regular,
     numbers,
@@ -54,6 +58,65 @@ def test_time_zones_become_utc(table):
     read = table("date\n2024-01-01T02:00:00+02:00\n2024-01-01T01:00:00Z\n")
     stamps = np.array(["2024-01-01T00", "2024-01-01T01"], "datetime64[ns]")
     np.testing.assert_array_equal(time_stamps(read, "date"), stamps)
+
+
+def test_order_of_day_and_month_is_the_one_that_fits_every_cell(table):
+    stamps = np.array(["2024-01-11", "2024-01-12", "2024-01-13"], "datetime64[ns]")
+    for cells in ("11/01/2024\n12/01/2024\n13/01/2024", "01/11/2024\n01/12/2024\n01/13/2024"):
+        np.testing.assert_array_equal(time_stamps(table(f"date\n{cells}\n"), "date"), stamps)
+
+
+def test_order_of_day_and_month_is_not_guessed(table):
+    read = table("date\n01/01/2024\n02/01/2024\n03/01/2024\n")
+    with pytest.raises(
+        InputError, match="line 3, column 'date': '02/01/2024' may be 2024-02-01 or 2024-01-02"
+    ):
+        time_stamps(read, "date")
+
+
+@pytest.mark.parametrize("name", ["made.csv", "made.csv.gz"])
+def test_blank_lines_are_skipped_and_counted(name, table):
+    text = b"\nx\n1\n\n\n2\nthree\n"
+    with pytest.raises(InputError, match="line 7, column 'x': 'three' is not a number"):
+        numbers(table(gzip.compress(text) if name.endswith("gz") else text, name), "x")
+
+
+def test_rows_that_are_taken_keep_their_place_in_the_file(table):
+    part = table("x\n1\nb\n2\nd\n").take(np.array([2, 3]), "part")
+    with pytest.raises(InputError, match="part, line 5, column 'x': 'd' is not a number"):
+        numbers(part, "x")
+
+
+def test_time_stamps_are_not_taken_for_numbers(tmp_path):
+    pd.DataFrame({"x": pd.date_range("2024-01-01", periods=3)}).to_parquet(tmp_path / "made.parquet")
+    with pytest.raises(InputError, match="made.parquet, column 'x' holds time stamps where numbers belong"):
+        numbers(read_table(tmp_path / "made.parquet"), "x")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    values=arrays.arrays(
+        np.float64, st.tuples(st.integers(3, 12), st.integers(1, 4)), elements=st.floats(allow_infinity=False)
+    ),
+    names=st.lists(
+        st.text("abcxyzäπ_% 019", min_size=1, max_size=6), min_size=4, max_size=4, unique_by=str.strip
+    ),
+    start=st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2100-01-01")),
+    step=st.integers(1, 10**6),
+    ending=st.sampled_from(["csv", "csv.gz", "parquet"]),
+)
+def test_any_valid_table_is_read_as_it_was_written(values, names, start, step, ending, tmp_path_factory):
+    start = np.datetime64(start.replace(microsecond=0), "ns")
+    time = start + np.arange(len(values)) * np.timedelta64(step, "s")
+    columns = [f"v{name.strip()}" for name in names][: values.shape[1]]
+    frame = pd.DataFrame({"date": time} | dict(zip(columns, values.T, strict=False)))
+    path = tmp_path_factory.mktemp("tables") / f"made.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
+    read = read_table(path)
+    np.testing.assert_array_equal(time_stamps(read, "date"), time)
+    for column in columns:
+        np.testing.assert_array_equal(numbers(read, column), frame[column])
+    assert step_seconds(check_regular(read, time)) == step or len(time) < 3
 
 
 def test_integers_are_an_index(table):

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsbench import registry
 from tsbench.contracts import InputError
 from tsbench.data.prepare import ensure
 from tsbench.data.series import read_series
 from tsbench.data.store import read_provenance, store_path
+from tsbench.data.task_data import TaskData
 from tsbench.data.user import prepare_file, slug, user_task
+from tsbench.jobs import job
 
 
 @pytest.fixture
@@ -55,6 +58,33 @@ def test_unchanged_file_is_not_prepared_again_and_a_changed_one_is(hourly):
     before = read_provenance(ensure(name)).recipe
     prepare_file(hourly("again.csv", factor=2.0))
     assert read_provenance(ensure(name)).recipe != before
+
+
+def test_long_file_allows_a_context_as_long_as_its_training_part(tmp_path):
+    time = pd.date_range("2020-01-01", periods=6000, freq="h")
+    pd.DataFrame({"date": time, "x": np.arange(6000.0)}).to_csv(tmp_path / "long.csv", index=False)
+    assert user_task(tmp_path / "long.csv", 24).max_context == 4200
+
+
+def test_disturbances_are_those_of_the_ett_tasks(hourly):
+    ours, theirs = user_task(hourly(), 24).conditions, registry.task("etth1-96").conditions
+    assert ours.robustness == theirs.robustness
+
+
+def test_adapter_of_own_files_counts_in_the_code_of_a_job(hourly, monkeypatch):
+    asked = []
+    monkeypatch.setattr(job, "code_hash", lambda modules, *others: asked.extend(modules) or "hash")
+    assert job.resolve("dlinear", user_task(hourly(), 24), 0, job.Options()).code == "hash"
+    assert "tsbench.datasets.csv.adapter" in asked
+
+
+def test_too_short_a_file_for_context_and_horizon_is_one_line(hourly):
+    data = TaskData.open(user_task(hourly(), 24))
+    message = (
+        "'user-my-load' is too short for user-my-load-24@1: the train part ends at row 280, .* context 300"
+    )
+    with pytest.raises(InputError, match=message):
+        data.windows("train", 300)
 
 
 def test_chosen_columns_only(hourly):

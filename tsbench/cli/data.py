@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tsbench.contracts.errors import InputError
+
 from .output import as_json, note, table
 
 app = typer.Typer(name="data", help="Data sets: prepare, list, check.", no_args_is_help=True)
@@ -37,8 +39,12 @@ def get(
 ) -> None:
     """Prepare a data set: from --from, else from TSBENCH_DATA_SOURCE, else a download; or generate it."""
     from tsbench.data.prepare import prepare
+    from tsbench.data.store import USER_PREFIX
 
-    path = prepare(name, source, size.value, seed, fresh, allow_other_checksum)
+    if name.startswith(USER_PREFIX):
+        path = _of_own_file(name, source, fresh)
+    else:
+        path = prepare(name, source, size.value, seed, fresh, allow_other_checksum)
     if json:
         as_json(_record(path))
     else:
@@ -78,6 +84,17 @@ def check(
         as_json(_record(path) | {"intact": True})
     else:
         note(f"{name} is intact: {path}")
+
+
+def _of_own_file(name: str, source: Path | None, fresh: bool) -> Path:
+    from tsbench.data.store import USER_PREFIX, store_path
+    from tsbench.data.user import prepare_file, slug
+
+    if source is None:
+        raise InputError(f"'{name}' is made from a file of your own: tsbench data get {name} --from FILE")
+    if USER_PREFIX + slug(source) != name:
+        raise InputError(f"{source.name} becomes '{USER_PREFIX + slug(source)}', not '{name}'")
+    return store_path(prepare_file(source, fresh=fresh))
 
 
 def _record(path: Path) -> dict[str, Any]:

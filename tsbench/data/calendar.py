@@ -6,7 +6,7 @@ Source: Time-Series-Library and TPGN (arXiv 2409.17703) use minute/59, hour/23, 
 
 import numpy as np
 
-from .series import step_seconds
+from .steps import step_seconds
 
 PREFIX = "calendar:"
 

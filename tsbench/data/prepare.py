@@ -4,6 +4,7 @@ Nothing heavy is imported unless a store is really built, so that reusing one co
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tsbench import atomic, registry
@@ -13,11 +14,17 @@ from tsbench.registry import DatasetEntry
 
 from .adapter import BuildRequest, Size
 from .sources import find_files, in_environment, sha256
-from .store import ROOT_FILE, read_provenance, store_path, write_store
+from .store import ROOT_FILE, USER_PREFIX, read_provenance, store_path, write_store
 
-USER_PREFIX = "user-"
+USER_ADAPTER = "csv"
+"""Reads users' own files."""
 DEFAULT_SEED = 0
 """Seed of the generated data that tasks are defined on."""
+
+
+def on_standard_error(line: str) -> None:
+    """Tell one line to the person at the terminal."""
+    sys.stderr.write(f"{line}\n")
 
 
 def ensure(name: str, size: Size = "full") -> Path:
@@ -58,6 +65,7 @@ def prepare(
     seed: int = DEFAULT_SEED,
     fresh: bool = False,
     allow_other_checksum: bool = False,
+    tell: Callable[[str], None] = on_standard_error,
 ) -> Path:
     """Prepare a built-in or third-party data set.
 
@@ -69,6 +77,7 @@ def prepare(
         seed: of a generator.
         fresh: make the store anew although there is one.
         allow_other_checksum: accept files whose checksum is not that of the card.
+        tell: is given one line when another process prepares the same data and this one waits.
 
     Returns:
         Path of the store.
@@ -94,17 +103,23 @@ def prepare(
         seed=seed if generated else None,
         files={published: sha256(file) for published, file in files.items()},
     )
-    return build(entry, provenance, files, fresh)
+    return build(entry, provenance, files, fresh, tell)
 
 
-def build(entry: DatasetEntry, provenance: Provenance, files: dict[str, Path], fresh: bool) -> Path:
+def build(
+    entry: DatasetEntry,
+    provenance: Provenance,
+    files: dict[str, Path],
+    fresh: bool,
+    tell: Callable[[str], None] = on_standard_error,
+) -> Path:
     """Write the store of that provenance, or reuse the one that is there; other processes wait.
 
     Raises:
         InputError: where the adapter refuses the files, or the data are not as the card declares.
     """
     path = store_path(provenance.dataset, provenance.size)
-    with hold(path.parent / ".lock", wait=True, tell=_say):
+    with hold(path.parent / ".lock", wait=True, tell=tell):
         if not fresh and (path / ROOT_FILE).is_file() and read_provenance(path).recipe == provenance.recipe:
             return path
         atomic.remove_leftovers(path.parent)
@@ -118,10 +133,6 @@ def build(entry: DatasetEntry, provenance: Provenance, files: dict[str, Path], f
         )
         write_store(path, registry.adapter(entry).build(request), provenance, entry.variant)
     return path
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:

@@ -1,6 +1,5 @@
 """Reads a prepared store of one time series as a plain table: values, variable names, time stamps, step."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,20 +86,3 @@ def read_series(name: str) -> SeriesTable:
         recipe=provenance.recipe,
         content=provenance.content,
     )
-
-
-def step_seconds(step: str | None) -> float | None:
-    """Length of an ISO 8601 duration in seconds (a month counts 30 days, a year 365), or None.
-
-    Raises:
-        ValueError: where `step` is not an ISO 8601 duration of one or several fixed parts.
-    """
-    if step is None:
-        return None
-    found = re.fullmatch(
-        r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?", step
-    )
-    if found is None or not any(found.groups()):
-        raise ValueError(f"'{step}' is not an ISO 8601 duration")
-    seconds = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)
-    return sum(float(count) * unit for count, unit in zip(found.groups(), seconds, strict=True) if count)

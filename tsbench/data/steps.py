@@ -1,5 +1,6 @@
 """Time steps: finding the step of a time axis, naming it in ISO 8601, finding where the axis breaks it."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,9 @@ import numpy as np
 
 _MONTHS = {"P1M": 1, "P3M": 3, "P6M": 6, "P1Y": 12}
 _UNITS = (("W", 604800), ("D", 86400), ("H", 3600), ("M", 60), ("S", 1))
+_DURATION = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?"
+)
 _PERIODS = {
     "PT1M": 1440, "PT5M": 288, "PT10M": 144, "PT15M": 96, "PT20M": 72, "PT30M": 48, "PT1H": 24, "PT2H": 12,
     "PT3H": 8, "PT4H": 6, "PT6H": 4, "PT12H": 2, "P1D": 7, "P1W": 52, "P1M": 12, "P3M": 4, "P6M": 2,
@@ -57,6 +61,21 @@ def iso_step(seconds: float) -> str:
     return f"PT{seconds:g}S"
 
 
+def step_seconds(step: str | None) -> float | None:
+    """Length of an ISO 8601 duration in seconds (a month counts 30 days, a year 365), or None.
+
+    Raises:
+        ValueError: where `step` is not an ISO 8601 duration of one or several fixed parts.
+    """
+    if step is None:
+        return None
+    found = _DURATION.fullmatch(step)
+    if found is None or not any(found.groups()):
+        raise ValueError(f"'{step}' is not an ISO 8601 duration")
+    seconds = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)
+    return sum(float(count) * unit for count, unit in zip(found.groups(), seconds, strict=True) if count)
+
+
 def main_period(step: str | None) -> int:
     """Main season of data of that step, in steps; 1 where none is usual."""
     return _PERIODS.get(step or "", 1)
@@ -95,8 +114,6 @@ def stamp_text(stamp: np.datetime64 | np.integer) -> str:
 def _next(time: np.ndarray, step: str) -> np.ndarray:
     if step in _MONTHS:
         return _shift(time, _MONTHS[step])
-    from .series import step_seconds
-
     return time + np.timedelta64(int((step_seconds(step) or 0) * 1e9), "ns")
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RECORD = "tsbench"
 ROOT_FILE = "zarr.json"
 CHUNK_BYTES = 16 * 2**20
+USER_PREFIX = "user-"
+"""Begins the name of every data set that was made from a user's own file."""
 
 
 def store_root() -> Path:
@@ -185,7 +187,7 @@ def _seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
 
 def _read_record(path: Path) -> dict[str, Any]:
     if not (path / ROOT_FILE).is_file():
-        raise InputError(f"There is no store at {path}. Prepare it: tsbench data get {path.parent.name}")
+        raise InputError(f"There is no store at {path}. Prepare it: {_command(path)}")
     try:
         document = json.loads((path / ROOT_FILE).read_text(encoding="utf-8"))
         record = document["attributes"][RECORD]
@@ -219,8 +221,10 @@ def _same_attributes(one: "xr.Dataset", other: "xr.Dataset") -> bool:
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    name = path.parent.name
     first = reason.splitlines()[0] if reason else "it cannot be read"
-    return InputError(
-        f"The store {path} is damaged ({first}). Prepare it again: tsbench data get {name} --fresh"
-    )
+    return InputError(f"The store {path} is damaged ({first}). Prepare it again: {_command(path)} --fresh")
+
+
+def _command(path: Path) -> str:
+    name = path.parent.name
+    return f"tsbench data get {name}" + (" --from FILE" if name.startswith(USER_PREFIX) else "")

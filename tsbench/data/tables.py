@@ -4,6 +4,11 @@ Owns the checks of columns, numbers and time stamps that every adapter of a tabl
 is the adapter's business.
 """
 
+import bz2
+import gzip
+import itertools
+import lzma
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+_OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -28,15 +35,26 @@ class RawTable:
         frame: the columns; text where a column holds anything that is not a number.
         name: file name.
         header: lines of the file before the first row; None where the file has no lines (Parquet).
+        path: the file.
+        rows: position of each row in the file, shape (row,); None where the table holds all of them in order.
     """
 
     frame: "pd.DataFrame"
     name: str
     header: int | None
+    path: Path
+    rows: np.ndarray | None = None
 
     def at(self, row: int) -> str:
         """Where a row is, in words: its line in the file, or its number counted from 1."""
-        return f"row {row + 1}" if self.header is None else f"line {row + 1 + self.header}"
+        number = int(row if self.rows is None else self.rows[row]) + 1
+        if self.header is None:
+            return f"row {number}"
+        return f"line {_line_number(self.path, number + self.header)}"
+
+    def take(self, rows: np.ndarray, name: str) -> "RawTable":
+        """Some rows of a whole table under another name; `at` still says where they are in the file."""
+        return RawTable(self.frame.iloc[rows], name, self.header, self.path, rows)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> RawTable:
@@ -67,10 +85,10 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> RawTable:
     if columns is not None and frame.shape[1] != len(columns):
         raise InputError(f"{path.name} has {frame.shape[1]} columns, not {len(columns)}")
     frame.columns = list(columns) if columns is not None else [str(name).strip() for name in frame.columns]
-    twice = frame.columns[frame.columns.duplicated()]
+    twice = pd.Index(frame.columns)[pd.Index(frame.columns).duplicated()]
     if len(twice):
         raise InputError(f"{path.name} has two columns named '{twice[0]}'")
-    return RawTable(frame, path.name, None if parquet else int(columns is None))
+    return RawTable(frame, path.name, None if parquet else int(columns is None), path)
 
 
 def require_columns(table: RawTable, names: Sequence[str]) -> None:
@@ -93,6 +111,8 @@ def numbers(table: RawTable, column: str, allow_missing: bool = True) -> np.ndar
     import pandas as pd
 
     cells = table.frame[column]
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        raise InputError(f"{table.name}, column '{column}' holds time stamps where numbers belong")
     if not pd.api.types.is_numeric_dtype(cells):
         cells = pd.to_numeric(cells, errors="coerce")
         wrong = np.flatnonzero(cells.isna() & table.frame[column].notna())
@@ -126,8 +146,7 @@ def time_stamps(table: RawTable, column: str) -> np.ndarray:
         )
     stamps = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
     if stamps.isna().any():
-        # The format of the first cell counts for all: mixed day-month orders are a mistake, not a guess.
-        stamps = pd.to_datetime(cells, errors="coerce", utc=True)
+        stamps = _other_stamps(table, column)
     wrong = np.flatnonzero(stamps.isna())
     if len(wrong):
         cell = table.frame[column].iloc[wrong[0]]
@@ -240,6 +259,40 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> "pd.DataFrame":
         return pd.read_csv(path, encoding="utf-8", **options)
     except UnicodeDecodeError:
         return pd.read_csv(path, encoding="latin-1", **options)
+
+
+def _other_stamps(table: RawTable, column: str) -> "pd.Series":
+    """Time stamps that are not ISO 8601, by the one order of day and month that fits every cell."""
+    import pandas as pd
+
+    cells = table.frame[column]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        # The format of the first cell counts for all: cells in mixed formats are a mistake, not a guess.
+        month_first, day_first = (
+            pd.to_datetime(cells, errors="coerce", utc=True, dayfirst=day) for day in (False, True)
+        )
+    if cells.astype(str).str.match(r"\s*\d{4}").any():
+        return month_first  # after a year comes the month
+    if month_first.isna().any() or day_first.isna().any():
+        return day_first if day_first.isna().sum() < month_first.isna().sum() else month_first
+    different = np.flatnonzero(month_first != day_first)
+    if len(different):
+        row = int(different[0])
+        raise InputError(
+            f"{table.name}, {table.at(row)}, column '{column}': '{cells.iloc[row]}' may be "
+            f"{month_first.iloc[row]:%Y-%m-%d} or {day_first.iloc[row]:%Y-%m-%d}; write dates as YYYY-MM-DD"
+        )
+    return month_first
+
+
+def _line_number(path: Path, filled: int) -> int:
+    """Number of the `filled`-th line of a file that is not blank; readers of tables skip blank lines."""
+    if path.suffix in (".zip", ".zst"):
+        return filled
+    with _OPEN.get(path.suffix, open)(path, "rb") as lines:
+        numbers_of_filled = (number for number, line in enumerate(lines, start=1) if line.strip())
+        return next(itertools.islice(numbers_of_filled, filled - 1, None), filled)
 
 
 def _listed(names: Iterable[str], most: int = 10) -> str:

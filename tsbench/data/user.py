@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from tsbench import registry
-from tsbench.contracts import InputError, Provenance, Task
+from tsbench.contracts import InputError, Provenance, Split, Task
 
-from .prepare import USER_PREFIX, build
+from .prepare import USER_ADAPTER, build
 from .series import read_series
 from .sources import sha256
 from .steps import main_period
+from .store import USER_PREFIX
 
-ADAPTER = "csv"
-MAX_CONTEXT = 3072
+LEAST_MAX_CONTEXT = 3072
+"""As the built-in tasks have it; longer files allow as much as their training part."""
 ROBUSTNESS = (
     {"disturbance": {"name": "awgn", "parameter": "snr_db", "levels": [20, 10]}},
     {
@@ -26,16 +27,19 @@ ROBUSTNESS = (
         }
     },
 )
-"""As the built-in tasks of the ETT sets have it."""
+"""As the tasks of the ETT sets have it."""
 
 
-def prepare_file(path: Path, time: str | None = None, columns: Sequence[str] | None = None) -> str:
+def prepare_file(
+    path: Path, time: str | None = None, columns: Sequence[str] | None = None, fresh: bool = False
+) -> str:
     """Prepare a user's own table; a file that has not changed is not prepared again.
 
     Args:
         path: CSV (also compressed) or Parquet.
         time: name of the time column; None to find it.
         columns: names of the variables; None for all columns besides the time.
+        fresh: prepare it anew although the file has not changed.
 
     Returns:
         The name of the data set, `user-<file name>`.
@@ -45,25 +49,25 @@ def prepare_file(path: Path, time: str | None = None, columns: Sequence[str] | N
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}")
-    entry = registry.dataset(ADAPTER)
+    entry = registry.dataset(USER_ADAPTER)
     given: dict[str, Any] = {"time": time, "columns": list(columns) if columns is not None else None}
     provenance = Provenance(
         dataset=USER_PREFIX + slug(path),
-        adapter=ADAPTER,
+        adapter=USER_ADAPTER,
         generator_version=entry.card.generator_version,
         parameters={key: value for key, value in given.items() if value is not None},
         size="full",
         seed=None,
         files={path.name: sha256(path)},
     )
-    build(entry, provenance, {path.name: path}, fresh=False)
+    build(entry, provenance, {path.name: path}, fresh)
     return provenance.dataset
 
 
 def user_task(
     path: Path,
     horizon: int,
-    context: int | None = None,
+    *,
     period: int | None = None,
     targets: Sequence[str] | None = None,
 ) -> Task:
@@ -72,7 +76,6 @@ def user_task(
     Args:
         path: CSV (also compressed) or Parquet.
         horizon: steps to forecast.
-        context: longest look-back to allow, in steps; at least 3072 is.
         period: main season in steps; None for the usual one of the file's time step.
         targets: variables that are scored; None for all.
 
@@ -90,6 +93,8 @@ def user_task(
     table = read_series(name)
     if targets is not None:
         table.columns(tuple(targets))
+    split = Split(kind="ratio", train=0.7, validation=0.1, test=0.2)
+    train, _, _ = split.borders(len(table.values))
     return Task.model_validate(
         {
             "name": f"{name}-{horizon}",
@@ -99,8 +104,8 @@ def user_task(
             "targets": tuple(targets) if targets is not None else "all",
             "horizon": horizon,
             "period": period or main_period(table.step),
-            "max_context": max(context or 0, MAX_CONTEXT),
-            "split": {"kind": "ratio", "train": 0.7, "validation": 0.1, "test": 0.2},
+            "max_context": max(train, LEAST_MAX_CONTEXT),
+            "split": split,
             "normalisation": "zscore",
             "space": "normalised",
             "conditions": {

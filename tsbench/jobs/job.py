@@ -220,7 +220,7 @@ def _device(asked: str) -> str:
 
 
 def _adapter_module(dataset: str) -> str:
-    name = prepare.USER_ADAPTER if dataset.startswith(prepare.USER_PREFIX) else dataset
+    name = prepare.USER_ADAPTER if dataset.startswith(store.USER_PREFIX) else dataset
     return f"{registry.dataset(name).folder.package}.adapter"
 
 
