@@ -6,6 +6,7 @@ Parameter names are the official ones.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -40,9 +41,9 @@ class DLinear(NeuralForecaster):
         InputError: where the look-back is shorter than half the moving average.
     """
 
-    Hyperparameters = Hyperparameters
+    Hyperparameters: ClassVar[type] = Hyperparameters
 
-    def __init__(self, shape: TaskShape, hyperparameters: Hyperparameters | None = None) -> None:
+    def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         super().__init__(shape)
         chosen = hyperparameters or Hyperparameters()
         if shape.context <= chosen.moving_average // 2:

@@ -9,6 +9,7 @@ Symbols in shapes: row = period of the look-back, phase = step inside it, width 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
@@ -44,9 +45,9 @@ class TPGN(NeuralForecaster):
     """
 
     uses = frozenset({"context", "past_covariates"})
-    Hyperparameters = Hyperparameters
+    Hyperparameters: ClassVar[type] = Hyperparameters
 
-    def __init__(self, shape: TaskShape, hyperparameters: Hyperparameters | None = None) -> None:
+    def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         super().__init__(shape)
         chosen = hyperparameters or Hyperparameters()
         rows, rest = divmod(shape.context, shape.period)
@@ -156,8 +157,7 @@ class LongBranch(nn.Module):
         later = rearrange(
             torch.bmm(rows, matrix), "n (b phase) (row d) -> n b phase row d", b=grid.shape[1], row=past
         )
-        bias = rearrange(self.hidden_MLP.bias, "(n d) -> n 1 1 1 d", n=self.channels)
-        return functional.pad(later, (0, 0, 1, 0)) + bias
+        return functional.pad(later, (0, 0, 1, 0)) + bias_of(self.hidden_MLP, self.channels)[:, None, None]
 
     def mix(self, grid: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """Eqs. 5-7: s·history + (1 − s)·t; the first half is s. (channel, sample, phase, row, width)."""
@@ -189,6 +189,10 @@ class ShortBranch(nn.Module):
 
 def matrices(layer: nn.Conv1d, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight (channel, step × input, output) and bias (channel, 1, output) of a spanning convolution."""
+    return rearrange(layer.weight, "(n o) i k -> n (k i) o", n=channels), bias_of(layer, channels)
+
+
+def bias_of(layer: nn.Conv1d, channels: int) -> torch.Tensor:
+    """Bias of a grouped convolution, shape (channel, 1, output)."""
     assert layer.bias is not None
-    weight = rearrange(layer.weight, "(n o) i k -> n (k i) o", n=channels)
-    return weight, rearrange(layer.bias, "(n o) -> n 1 o", n=channels)
+    return rearrange(layer.bias, "(n o) -> n 1 o", n=channels)

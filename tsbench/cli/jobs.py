@@ -1,6 +1,8 @@
 """`tsbench fit|eval|run|score`: `fit` shows validation only, `eval` makes the Result, `run` does both."""
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,37 +15,14 @@ from . import output
 if TYPE_CHECKING:
     from tsbench.contracts import Result, Task
     from tsbench.jobs.job import Options
-    from tsbench.jobs.run import Conduct, Outcome
+    from tsbench.jobs.run import Conduct, Outcome, Stage
 
 ModelName = Annotated[
     str, typer.Argument(help="A model of the zoo, or FILE.py or FILE.py:CLASS of your own.")
 ]
 TaskName = Annotated[str | None, typer.Argument(help="A task; leave it out with --data.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the fit.")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Run N seeds: 0 to N - 1.")]
-Context = Annotated[int | None, typer.Option(min=1, help="Look-back in steps; default: the model's card.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter.")]
-Train = Annotated[list[str] | None, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")]
-Data = Annotated[Path | None, typer.Option(help="Your own CSV or Parquet file instead of a task.")]
-Horizon = Annotated[int | None, typer.Option(min=1, help="With --data: steps to forecast.")]
-Period = Annotated[
-    int | None, typer.Option(min=1, help="With --data: season in steps; default: from the step.")
-]
-Target = Annotated[list[str] | None, typer.Option(help="With --data: a column to forecast; default: all.")]
-Weights = Annotated[Path | None, typer.Option(help="Weights (safetensors) to load strictly.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; a Result's bits depend on them.")]
-BatchSize = Annotated[
-    int, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
-]
-DropLast = Annotated[
-    bool, typer.Option("--drop-last", help="Parity: drop the last incomplete evaluation batch.")
-]
-Save = Annotated[bool, typer.Option("--save-forecasts", help="Keep the forecasts as Zarr beside the Result.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing finished work.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for another process that has the same job.")]
-Track = Annotated[bool, typer.Option("--track/--no-track", help="Log Results to MLflow.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Pairs = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
@@ -54,117 +33,100 @@ def register(app: typer.Typer) -> None:
     app.command()(score)
 
 
-def fit(
-    model: ModelName,
-    task: TaskName = None,
-    seed: Seed = 0,
-    seeds: Seeds = None,
-    context: Context = None,
-    set_: Set = None,
-    train: Train = None,
-    data: Data = None,
-    horizon: Horizon = None,
-    period: Period = None,
-    target: Target = None,
-    weights: Weights = None,
-    device: Device = "auto",
-    threads: Threads = None,
-    fresh: Fresh = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
+def data_options(
+    seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Run N seeds: 0 to N - 1.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Your own CSV or Parquet file instead of a task.")] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="With --data: steps to forecast.")] = None,
+    period: Annotated[
+        int | None, typer.Option(min=1, help="With --data: season in steps; default: from the time step.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="With --data: a column to forecast; default: all.")
+    ] = None,
 ) -> None:
+    """Options that say on what data, and how often."""
+
+
+def model_options(
+    context: Annotated[int | None, typer.Option(min=1, help="Look-back; default: the model's card.")] = None,
+    set_: Annotated[Pairs, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter.")] = None,
+    train: Annotated[Pairs, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights (safetensors) to load strictly.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; a Result's bits depend on them.")
+    ] = None,
+) -> None:
+    """Options that determine the weights."""
+
+
+def conduct_options(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over; reuse nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another process with the same job.")] = False,
+) -> None:
+    """Options that change no number."""
+
+
+def evaluation_options(
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
+    ] = 256,
+    drop_last: Annotated[
+        bool, typer.Option("--drop-last", help="Parity: drop the last incomplete evaluation batch.")
+    ] = False,
+    save_forecasts: Annotated[
+        bool, typer.Option("--save-forecasts", help="Keep the forecasts as Zarr beside the Result.")
+    ] = False,
+    track: Annotated[bool, typer.Option("--track/--no-track", help="Log Results to MLflow.")] = True,
+) -> None:
+    """Options of the evaluation."""
+
+
+def takes(*groups: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of some groups; it receives them as one dictionary, `given`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = {name: one for name, one in inspect.signature(command).parameters.items() if name != "given"}
+        shared = {name: one for group in groups for name, one in inspect.signature(group).parameters.items()}
+
+        def wrapper(**arguments: Any) -> None:
+            command(given={name: arguments.pop(name) for name in shared}, **arguments)
+
+        # Typer reads the options off the signature.
+        signature = inspect.Signature([*(own | shared).values()])
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        return wrapper
+
+    return decorate
+
+
+@takes(data_options, model_options, conduct_options)
+def fit(given: dict[str, Any], model: ModelName, task: TaskName = None, as_json: AsJson = False) -> None:
     """Fit a model on a task. Shows validation only; test targets are not read."""
-    from tsbench.jobs.run import run as run_jobs
-
-    options = _options(context, set_, train, weights=weights, device=device, threads=threads)
-    outcomes = run_jobs(
-        model,
-        _task(task, data, horizon, period, target),
-        seeds=_seeds(seed, seeds),
-        options=options,
-        conduct=_conduct(fresh, wait),
-        stage="fit",
-    )
-    _print_fits(outcomes, as_json)
+    _print_fits(_run_jobs(model, task, given, "fit"), as_json)
 
 
-def evaluate(
-    model: ModelName,
-    task: TaskName = None,
-    seed: Seed = 0,
-    seeds: Seeds = None,
-    context: Context = None,
-    set_: Set = None,
-    train: Train = None,
-    data: Data = None,
-    horizon: Horizon = None,
-    period: Period = None,
-    target: Target = None,
-    weights: Weights = None,
-    device: Device = "auto",
-    threads: Threads = None,
-    batch_size: BatchSize = 256,
-    drop_last: DropLast = False,
-    save_forecasts: Save = False,
-    fresh: Fresh = False,
-    wait: Wait = False,
-    track: Track = True,
-    as_json: AsJson = False,
-) -> None:
+@takes(data_options, model_options, evaluation_options, conduct_options)
+def evaluate(given: dict[str, Any], model: ModelName, task: TaskName = None, as_json: AsJson = False) -> None:
     """Evaluate a fitted model (or one that needs no fit, or --weights) and write the Result."""
-    from tsbench.jobs.run import run as run_jobs
-
-    options = _options(context, set_, train, weights, device, threads, batch_size, drop_last)
-    outcomes = run_jobs(
-        model,
-        _task(task, data, horizon, period, target),
-        seeds=_seeds(seed, seeds),
-        options=options,
-        conduct=_conduct(fresh, wait, save_forecasts, track),
-        stage="eval",
-    )
-    _print_results(outcomes, as_json)
+    _print_results(_run_jobs(model, task, given, "eval"), as_json)
 
 
+@takes(data_options, model_options, evaluation_options, conduct_options)
 def run(
+    given: dict[str, Any],
     model: Annotated[str, typer.Argument(help="A model, FILE.py[:CLASS], or the name of a suite.")],
     task: TaskName = None,
-    seed: Seed = 0,
-    seeds: Seeds = None,
-    context: Context = None,
-    set_: Set = None,
-    train: Train = None,
-    data: Data = None,
-    horizon: Horizon = None,
-    period: Period = None,
-    target: Target = None,
-    weights: Weights = None,
-    device: Device = "auto",
-    threads: Threads = None,
-    batch_size: BatchSize = 256,
-    drop_last: DropLast = False,
-    save_forecasts: Save = False,
-    fresh: Fresh = False,
-    wait: Wait = False,
-    track: Track = True,
     as_json: AsJson = False,
 ) -> None:
     """Fit and evaluate a model on a task, or run a whole suite."""
-    from tsbench.jobs.run import run as run_jobs
-
-    conduct = _conduct(fresh, wait, save_forecasts, track)
-    if task is None and data is None:
-        _run_suite(model, seeds, conduct, as_json)
-        return
-    options = _options(context, set_, train, weights, device, threads, batch_size, drop_last)
-    outcomes = run_jobs(
-        model,
-        _task(task, data, horizon, period, target),
-        seeds=_seeds(seed, seeds),
-        options=options,
-        conduct=conduct,
-    )
-    _print_results(outcomes, as_json)
+    if task is None and given["data"] is None:
+        _run_suite(model, given["seeds"], _conduct(given), as_json)
+    else:
+        _print_results(_run_jobs(model, task, given, "run"), as_json)
 
 
 def score(
@@ -291,9 +253,21 @@ def _as_json(outcome: "Outcome") -> dict[str, Any]:
     }
 
 
-def _task(
-    name: str | None, data: Path | None, horizon: int | None, period: int | None, targets: list[str] | None
-) -> "str | Task":
+def _run_jobs(model: str, task: str | None, given: dict[str, Any], stage: "Stage") -> "list[Outcome]":
+    from tsbench.jobs.run import run as run_jobs
+
+    return run_jobs(
+        model,
+        _task(task, given),
+        seeds=_seeds(given["seed"], given["seeds"]),
+        options=_options(given),
+        conduct=_conduct(given),
+        stage=stage,
+    )
+
+
+def _task(name: str | None, given: dict[str, Any]) -> "str | Task":
+    data, horizon, period, targets = (given[key] for key in ("data", "horizon", "period", "target"))
     if data is None:
         if name is None:
             raise InputError("Name a task, or give your own file with --data FILE --horizon STEPS")
@@ -309,40 +283,25 @@ def _task(
     return user_task(data, horizon, period=period, targets=tuple(targets) if targets else None)
 
 
-def _options(
-    context: int | None,
-    hyperparameters: list[str] | None,
-    training: list[str] | None,
-    weights: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    batch_size: int = 256,
-    drop_last: bool = False,
-) -> "Options":
+def _options(given: dict[str, Any]) -> "Options":
     from tsbench.jobs.job import Options
 
+    same = ("context", "weights", "device", "threads", "batch_size", "drop_last")
     return Options(
-        context=context,
-        hyperparameters=_pairs(hyperparameters, "--set"),
-        training=_pairs(training, "--train"),
-        weights=weights,
-        device=device,
-        threads=threads,
-        batch_size=batch_size,
-        drop_last=drop_last,
+        hyperparameters=_pairs(given["set_"], "--set"),
+        training=_pairs(given["train"], "--train"),
+        **{name: given[name] for name in same if name in given},
     )
 
 
-def _conduct(fresh: bool, wait: bool, save_forecasts: bool = False, track: bool = True) -> "Conduct":
+def _conduct(given: dict[str, Any]) -> "Conduct":
     from tsbench.jobs.run import Conduct
 
+    same = ("fresh", "wait", "save_forecasts", "track")
     return Conduct(
-        fresh=fresh,
-        wait=wait,
-        save_forecasts=save_forecasts,
-        track=track,
         progress=output.interactive(),
         say=output.note,
+        **{name: given[name] for name in same if name in given},
     )
 
 

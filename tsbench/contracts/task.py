@@ -106,7 +106,7 @@ class Unit(Strict):
     """
 
     kind: Literal["window_block"] = "window_block"
-    windows: int | None = Field(None, ge=1)
+    windows: int | None = Field(default=None, ge=1)
 
 
 class Task(Strict):

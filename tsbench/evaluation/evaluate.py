@@ -110,8 +110,8 @@ def evaluate(
             tally.update(values, observed, valid, opened.seasonal_error, batch["index"])
             if writer is not None:
                 writer.write(scenario, batch["index"], values)
+            evaluation.kind = forecast.kind
             report(scenario.key, done, len(windows))
-        evaluation.kind = forecast.kind
         evaluation.tallies.append(tally)
         evaluation.predicted += done
         if scenario.condition == "regular" and not evaluation.cases:

@@ -95,9 +95,11 @@ class EpochBar(Callback):
             total=trainer.num_training_batches, desc=title, file=sys.stderr, leave=False, ncols=79
         )
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Move the bar now and then."""
-        step = arguments[-1] + 1
+        step = batch_idx + 1
         if step % self.every == 0:
             self.bar.update(step - self.bar.n)
 

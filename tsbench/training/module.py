@@ -94,7 +94,7 @@ class NeuralForecaster(pl.LightningModule):
         decay, rate = self.settings.weight_decay, self.settings.learning_rate
         return torch.optim.Adam(self.parameters(), lr=rate, weight_decay=decay, fused=True)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_index: int) -> Any:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches know how to move; those that are in place stay."""
         return batch.to(device)
 
