@@ -13,18 +13,21 @@ import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
+# Read before any test takes these variables out of the environment.
+DATA = Path(os.environ.get("TSBENCH_DATA_SOURCE") or SHARED / "data")
+FIXTURES = Path(os.environ.get("TSBENCH_FIXTURES") or SHARED / "fixtures")
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the published data files."""
-    return _folder("TSBENCH_DATA_SOURCE", SHARED / "data")
+    return _folder(DATA, "TSBENCH_DATA_SOURCE")
 
 
 @pytest.fixture(scope="session")
 def shared_fixtures() -> Path:
     """Folder of the numeric fixtures of official implementations."""
-    return _folder("TSBENCH_FIXTURES", SHARED / "fixtures")
+    return _folder(FIXTURES, "TSBENCH_FIXTURES")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +59,7 @@ def stores(request) -> Callable[[str], Path]:
             return prepare(name)
         folder = request.getfixturevalue("shared_data")
         for file in published:
-            if not (folder / file.name).is_file():
+            if not any((folder / known).is_file() for known in (file.name, *file.alternatives)):
                 _missing(f"{folder} holds no {file.name}")
         return prepare(name, folder)
 
@@ -155,8 +158,7 @@ def waves_at_hand(monkeypatch, own_folders, tmp_path, waves_folder, wave_task):
     return tmp_path / "runs"
 
 
-def _folder(variable: str, default: Path) -> Path:
-    folder = Path(os.environ.get(variable) or default)
+def _folder(folder: Path, variable: str) -> Path:
     if not folder.is_dir():
         _missing(f"no folder {folder}; set {variable} to the folder that holds these files")
     return folder

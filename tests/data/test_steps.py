@@ -23,6 +23,15 @@ from tsbench.data.steps import infer_step, irregularities, iso_step, main_period
         ("QE", "2024-01-01", "P3M", 4),
         ("YS", "2020-01-01", "P1Y", 1),
         ("7s", "2024-01-01", "PT7S", 1),
+        ("250ms", "2024-01-01", "PT0.25S", 1),
+        ("min", "2024-02-28 23:40", "PT1M", 1440),
+        ("30min", "2023-12-31 12:00", "PT30M", 48),
+        ("6h", "2024-02-27 03:30", "PT6H", 4),
+        ("3D", "2023-02-01", "P3D", 1),
+        ("W-WED", "2023-12-01", "P1W", 52),
+        ("QE-FEB", "2020-01-01", "P3M", 4),
+        ("6MS", "2020-01-01", "P6M", 2),
+        ("YE", "2019-12-31", "P1Y", 1),
     ],
 )
 def test_step_and_main_season_of_a_frequency(frequency, start, step, period):

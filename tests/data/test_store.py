@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tsbench.contracts import InputError, Provenance, Sentinel, TimeAxis, Variant
+from tsbench.data import store
 from tsbench.data.store import (
     check_store,
     content_hash,
@@ -168,6 +169,15 @@ def test_content_hash_ignores_order_and_memory_layout_but_no_value():
     other = made()
     other["zeta"].values[17] = np.nextafter(17, 18)
     assert content_hash(other) != content_hash(first)
+
+
+def test_content_hash_ignores_the_chunks_of_a_store(intact, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "CHUNK_BYTES", 64)
+    path = tmp_path / "made" / "full.zarr"
+    write_store(path, made(), PROVENANCE, PLAIN)
+    chunks = [len(list((folder / "zeta" / "c").iterdir())) for folder in (path, intact)]
+    assert chunks == [7, 1]  # 50 rows of 8 bytes
+    assert read_provenance(path).content == read_provenance(intact).content
 
 
 def with_time(time: np.ndarray) -> xr.Dataset:

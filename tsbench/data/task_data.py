@@ -94,10 +94,8 @@ class TaskData:
         first, last = self._origins(split, context)
         # A look-back that reaches before the first row would leave target windows unscored, so it is refused.
         if first > last or context > first:
-            rows = self.borders[["train", "validation", "test"].index(split)]
             raise InputError(
-                f"'{self.table.name}' is too short for {self.task.id}: the {split} part ends at row {rows}, "
-                f"a window needs context {context} + horizon {self.task.horizon} rows"
+                f"'{self.table.name}' is too short for {self.task.id}: {self._lack(split, context)}"
             )
         return Windows(
             values=self.values,
@@ -144,11 +142,24 @@ class TaskData:
         return self.table.stamp(0), self.table.stamp(self.borders[0] - 1)
 
     def _origins(self, split: SplitName, context: int) -> tuple[int, int]:
-        train, validation, test = self.borders
-        start, end = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[
-            split
-        ]
+        start, end = self._rows(split)
         return context if split == "train" else start, end - self.task.horizon
+
+    def _lack(self, split: SplitName, context: int) -> str:
+        """What a split lacks that has no window."""
+        start, end = self._rows(split)
+        if split == "train":
+            return (
+                f"the train part has {end} rows, fewer than context {context} + horizon {self.task.horizon}"
+            )
+        if end - start < self.task.horizon:
+            return f"the {split} part has {end - start} rows, fewer than the horizon {self.task.horizon}"
+        return f"{start} rows lie before the {split} part, fewer than the context {context}"
+
+    def _rows(self, split: SplitName) -> tuple[int, int]:
+        """First row of a split, and the row after its last."""
+        train, validation, test = self.borders
+        return {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
 
     @cached_property
     def _target_columns(self) -> list[int]:
@@ -204,6 +215,6 @@ def _refuse_unseen(table: SeriesTable, task: Task, train: int) -> None:
     empty = np.isnan(table.values[:train]).all(axis=0)
     if empty.any():
         raise InputError(
-            f"'{table.name}' is too short for {task.id}: '{table.variables[int(empty.argmax())]}' has no value "
-            f"in the {train} training rows"
+            f"'{table.name}' is too short for {task.id}: '{table.variables[int(empty.argmax())]}' has no "
+            f"value in the {train} training rows"
         )
