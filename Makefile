@@ -43,7 +43,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
-	$(BIN)/python -m tsbench.schemas --check
+	$(BIN)/pytest -q tests/test_schemas.py tests/test_published.py
 	$(BIN)/tsbench results stale
 
 bench: $(INSTALLED)
@@ -51,6 +51,7 @@ bench: $(INSTALLED)
 
 schemas: $(INSTALLED)
 	$(BIN)/python -m tsbench.schemas
+	$(BIN)/python -m tsbench.published
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -166,8 +166,8 @@ class Task(Strict):
 
     @property
     def hash(self) -> str:
-        """Hash of the whole declaration."""
-        return canonical_hash(self.model_dump(mode="json"))
+        """Hash of what is declared; fields at their default are left out, so that new ones change no hash."""
+        return canonical_hash(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def unit_windows(self) -> int:
