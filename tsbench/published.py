@@ -1,7 +1,7 @@
 """The register of published tasks, docs/reference/tasks.json: `python -m tsbench.published`.
 
-A published task never changes, since Results of different declarations cannot be compared: a change makes a new
-version. The register holds the hash of every version; a task that no longer fits its entry is refused.
+A published task never changes, since Results of different declarations cannot be compared: a change makes a
+new version. The register holds the hash of every version; a task that no longer fits its entry is refused.
 """
 
 import json
