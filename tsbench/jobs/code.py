@@ -92,14 +92,16 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     waiting = list(modules)
+    # A third party's package counts as ours: its adapter or model is one of the roots.
+    ours = {PACKAGE, *(name.split(".")[0] for name in waiting)}
     for path in files:
         yield f"file:{path.name}", path
         waiting += _imports(path, package="")
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        path = _file_of(name)
-        if name in seen or path is None:
+        path = _file_of(name) if name.split(".")[0] in ours and name not in seen else None
+        if path is None:
             continue
         seen.add(name)
         yield name, path
@@ -109,12 +111,16 @@ def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[st
             waiting.append(name.rpartition(".")[0])
 
 
-@cache
 def _imports(path: Path, package: str) -> tuple[str, ...]:
     """Names that a file imports, anywhere in it but for type checkers, with submodules taken for possible."""
+    return _imports_of(path.read_bytes(), path, package)
+
+
+@cache
+def _imports_of(text: bytes, path: Path, package: str) -> tuple[str, ...]:
     found: list[str] = []
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise InputError(f"{path}{line}: this is not Python: {getattr(error, 'msg', error)}") from error
@@ -127,7 +133,7 @@ def _imports(path: Path, package: str) -> tuple[str, ...]:
                 parts = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parts, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in found if name.split(".")[0] == PACKAGE)
+    return tuple(found)
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
@@ -143,11 +149,9 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
 
 def _file_of(module: str) -> Path | None:
     parts = module.split(".")
-    if parts[0] != PACKAGE:
-        return None
-    base, rest = (
-        (".".join(parts[:2]), parts[2:]) if len(parts) > 1 and parts[1] in MAPPED else (PACKAGE, parts[1:])
-    )
+    # The mapped folders lie elsewhere than the package that they belong to.
+    depth = 2 if parts[0] == PACKAGE and len(parts) > 1 and parts[1] in MAPPED else 1
+    base, rest = ".".join(parts[:depth]), parts[depth:]
     for folder in _locations(base):
         path = folder.joinpath(*rest)
         if (path / "__init__.py").is_file():
@@ -157,7 +161,6 @@ def _file_of(module: str) -> Path | None:
     return None
 
 
-@cache
 def _locations(package: str) -> tuple[Path, ...]:
     spec = importlib.util.find_spec(package)
     return tuple(Path(one) for one in spec.submodule_search_locations or ()) if spec else ()
