@@ -7,13 +7,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tsbench import registry
     from tsbench.contracts import Forecast, InputError, Result, Suite, Task, TaskShape
     from tsbench.data.batch import Batch
     from tsbench.data.task_data import TaskData
     from tsbench.evaluation.record import read_result
     from tsbench.jobs.api import evaluate, fit, run, score
     from tsbench.jobs.job import Options
-    from tsbench.registry import datasets, models, suites, task, tasks
     from tsbench.training.module import NeuralForecaster
 
 _HOMES = {
@@ -27,26 +27,22 @@ _HOMES = {
     "Task": "tsbench.contracts",
     "TaskData": "tsbench.data.task_data",
     "TaskShape": "tsbench.contracts",
-    "datasets": "tsbench.registry",
     "evaluate": "tsbench.jobs.api",
     "fit": "tsbench.jobs.api",
-    "models": "tsbench.registry",
     "read_result": "tsbench.evaluation.record",
     "run": "tsbench.jobs.api",
     "score": "tsbench.jobs.api",
-    "suites": "tsbench.registry",
-    "task": "tsbench.registry",
-    "tasks": "tsbench.registry",
 }
 
 __all__ = [
     "Batch", "Forecast", "InputError", "NeuralForecaster", "Options", "Result", "Suite", "Task", "TaskData",
-    "TaskShape", "datasets", "evaluate", "fit", "models", "read_result", "run", "score", "suites", "task",
-    "tasks",
+    "TaskShape", "evaluate", "fit", "read_result", "registry", "run", "score",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "registry":
+        return importlib.import_module("tsbench.registry")
     if name not in _HOMES:
         raise AttributeError(f"module 'tsbench' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)

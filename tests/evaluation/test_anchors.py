@@ -60,7 +60,7 @@ def test_the_batch_size_changes_no_anchor(run, size):
 def test_the_scale_of_the_oil_temperature_is_that_of_the_sheet(stores):  # ltsf_protocol, scaling
     stores("etth1")
 
-    data = tb.TaskData.open(tb.task("etth1-96"))
+    data = tb.TaskData.open(tb.registry.task("etth1-96"))
 
     assert float(data.scale.mean[-1]) == pytest.approx(17.12826, abs=5e-6)
     assert float(data.scale.std[-1]) == pytest.approx(9.17649, abs=5e-6)
@@ -69,7 +69,7 @@ def test_the_scale_of_the_oil_temperature_is_that_of_the_sheet(stores):  # ltsf_
 def test_tpgn_has_the_windows_of_its_paper_on_etth1(stores):  # tpgn.md: train 10117, val 3317, test 3317
     stores("etth1")
 
-    data = tb.TaskData.open(tb.task("etth1-univariate-168"))
+    data = tb.TaskData.open(tb.registry.task("etth1-univariate-168"))
 
     assert [len(data.windows(split, 168)) for split in ("train", "validation", "test")] == [10117, 3317, 3317]
 

@@ -248,8 +248,11 @@ def test_a_job_that_fails_stops_no_other_job_of_its_suite(waves_at_hand, monkeyp
     assert errors[1:] == ["RuntimeError: out of memory", ""]
     assert outcomes[2].result is not None
     assert [line.split(":")[0] for line in lines] == [
+        "[1/3] dlinear on waves-12, seed 0",
         "failed dlinear on waves-12, seed 0",
+        "[2/3] tpgn on waves-12, seed 0",
         "failed tpgn on waves-12, seed 0",
+        "[3/3] last_value on waves-12, seed 0",
     ]
 
 

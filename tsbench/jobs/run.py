@@ -125,7 +125,8 @@ def run_suite(
     conduct = conduct or Conduct()
     # All are resolved first: wrong input shows before hours of work.
     outcomes = [Outcome(job) for job in suite_jobs(suite, seeds)]
-    for outcome in outcomes:
+    for number, outcome in enumerate(outcomes, start=1):
+        conduct.say(f"[{number}/{len(outcomes)}] {outcome.job.label}")
         try:
             _carry_out(outcome, conduct, "run")
         except Exception as error:
