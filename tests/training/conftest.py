@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tsbench.training.module import NeuralForecaster, build
+from tsbench.training.build import build
+from tsbench.training.module import NeuralForecaster
 from tsbench.training.settings import TrainingSettings
 from tsbench.training.source import FitReport, TaskSource
 

@@ -29,8 +29,8 @@ from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Evaluation, evaluate
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
+from tsbench.training.build import NoHyperparameters, build, has_weights
 from tsbench.training.cost import Meter, count_flops, measure
-from tsbench.training.module import NoHyperparameters, build, is_neural
 from tsbench.training.settings import TrainingSettings, fill
 from tsbench.training.source import FitReport, TaskSource
 from tsbench.training.weights import count_parameters, load_weights, save_weights, weights_hash
@@ -91,7 +91,7 @@ class Execution:
         if not self.fits:
             return {}
         finished = read_fit(folder)
-        if finished and is_neural(self.model):
+        if finished and has_weights(self.model):
             load_weights(self.model, folder / WEIGHTS)
             return finished
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ class Execution:
         with measure(self.job.options.device) as meter:
             report = self.model.fit(source) or FitReport()
         record = self._fit_record(report, meter, attempts)
-        if is_neural(self.model):
+        if has_weights(self.model):
             save_weights(self.model, folder / WEIGHTS)
         # fit.json marks the fit as finished, so it is written last.
         write_fit(folder, record)

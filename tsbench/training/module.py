@@ -1,26 +1,20 @@
 """NeuralForecaster: the base of neural models. A model writes `__init__` and `forward`; the rest is here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
-from torch import nn
 from torch.nn import functional
 
 from tsbench.contracts import Forecast, JobFailed, TaskShape
 from tsbench.contracts.model import Fits
 
+from .build import NoHyperparameters
 from .settings import TrainingSettings
 from .source import FitReport, TaskSource
 
 LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
-
-
-@dataclass(frozen=True)
-class NoHyperparameters:
-    """A model without any."""
 
 
 class NeuralForecaster(pl.LightningModule):
@@ -112,15 +106,3 @@ class NeuralForecaster(pl.LightningModule):
         self._losses[stage] = []
         total = torch.stack([loss.double() for loss in losses]).sum()
         return float(total / sum(counts))
-
-
-def build(model: type, shape: TaskShape, hyperparameters: Any, seed: int) -> Any:
-    """Build a model; its initial weights depend on `seed` alone, and the global generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return model(shape, hyperparameters)
-
-
-def is_neural(model: Any) -> bool:
-    """Whether a model has weights to save."""
-    return isinstance(model, nn.Module) and any(True for _ in model.state_dict())
