@@ -84,7 +84,9 @@ def test_list_as_json_and_as_a_table(runs, folder):
         "seed": 3,
         "metric": "mse",
         "score": 0.375,
-        "track": "context 96, default, fitted",
+        "context": 96,
+        "tuning": "default",
+        "learning": "fitted",
         "folder": str(folder),
     }
     assert "0.375" in results(runs, "list").stdout

@@ -64,7 +64,7 @@ def log(
 
 @app.command("list")
 def list_(runs: RunsOption = None, as_json: JsonOption = False) -> None:
-    """List Results: task, model, seed, primary score under the regular condition, track, folder."""
+    """List Results: task, model, seed, primary score under the regular condition, track, name."""
     from tsbench.tracking import results_below
 
     folder = _runs(runs)
@@ -75,7 +75,9 @@ def list_(runs: RunsOption = None, as_json: JsonOption = False) -> None:
             "seed": result.seed,
             "metric": result.primary,
             "score": result.scores.get(result.primary, {}).get("regular"),
-            "track": _track(result),
+            "context": result.track.context,
+            "tuning": result.track.tuning,
+            "learning": result.track.learning,
             "folder": str(path),
         }
         for path, result in results_below(folder)
@@ -87,10 +89,10 @@ def list_(runs: RunsOption = None, as_json: JsonOption = False) -> None:
     if not rows:
         output.note(f"No Results below {folder}. Make one: tsbench run dlinear etth1-96")
         return
-    columns = ("task", "model", "seed", "metric", "score", "track")
-    cells = [[*(row[name] for name in columns), str(Path(row["folder"]).relative_to(folder))] for row in rows]
-    output.table((*columns, "folder"), cells)
-    output.note(f"Folders are below {folder}. More on one: tsbench results show FOLDER")
+    columns = ("task", "model", "seed", "metric", "score", "context", "tuning")
+    cells = [[*(row[name] for name in columns), _short(Path(row["folder"]))] for row in rows]
+    output.table((*columns, "name"), cells)
+    output.note("More on one of them: tsbench results show NAME")
 
 
 @app.command()
@@ -147,9 +149,15 @@ def _find(name: str, runs: Path) -> "tuple[Path, Result]":
     raise InputError(f"'{name}' fits {len(found)} Results; name one of {some}{more}")
 
 
+def _short(folder: Path) -> str:
+    """The shortest part of a Result's path that tells it apart: the key of its run folder, or its own name."""
+    key = folder.parent.name.rpartition("-")[2][:8]
+    return key if folder.name.startswith("result-") and key else folder.name
+
+
 def _track(result: "Result") -> str:
-    context = "unknown context" if result.track.context is None else f"context {result.track.context}"
-    return f"{context}, {result.track.tuning}, {result.track.learning}"
+    context = "unknown" if result.track.context is None else str(result.track.context)
+    return f"context {context}, {result.track.tuning}, {result.track.learning}"
 
 
 def _facts(path: Path, result: "Result") -> Iterable[tuple[str, Any]]:
