@@ -89,7 +89,7 @@ def list_(runs: RunsOption = None, as_json: JsonOption = False) -> None:
     if not rows:
         output.note(f"No Results below {folder}. Make one: tsbench run dlinear etth1-96")
         return
-    columns = ("task", "model", "seed", "metric", "score", "context", "tuning")
+    columns = ("task", "model", "seed", "context", "metric", "score")
     cells = [[*(row[name] for name in columns), _short(Path(row["folder"]))] for row in rows]
     output.table((*columns, "name"), cells)
     output.note("More on one of them: tsbench results show NAME")
@@ -150,7 +150,7 @@ def _find(name: str, runs: Path) -> "tuple[Path, Result]":
 
 
 def _short(folder: Path) -> str:
-    """The shortest part of a Result's path that tells it apart: the key of its run folder, or its own name."""
+    """What tells a Result's path apart: the first digits of its run folder's key, or its own name."""
     key = folder.parent.name.rpartition("-")[2][:8]
     return key if folder.name.startswith("result-") and key else folder.name
 
