@@ -26,7 +26,7 @@ def parts(request: BuildRequest) -> list[Part]:
     """
     if request.size != "full":
         raise InputError(
-            f"'{request.name}' has one size, full; smaller data sets of this kind: csi_rrg-tiny, csi_rrg-small"
+            f"'{request.name}' has one size, full; smaller ones are data sets: csi_rrg-tiny, csi_rrg-small"
         )
     profile = Profile.of_parameters(request.parameters)
     if request.variant.tree:

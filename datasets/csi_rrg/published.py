@@ -50,8 +50,8 @@ def find_cells(profile: Profile, files: Mapping[str, Path], complete: bool) -> l
     missing = [cell.path for cell in profile.cells() if cell not in found]
     if complete and missing:
         raise InputError(
-            f"{len(missing)} of {len(profile.cells())} folders are missing, the first is {missing[0]}. For some "
-            "of the folders: tsbench data get csi_rrg-published-part --from DIR"
+            f"{len(missing)} of {len(profile.cells())} folders are missing, the first is {missing[0]}. "
+            "For some of the folders: tsbench data get csi_rrg-published-part --from DIR"
         )
     order = {cell: number for number, cell in enumerate(profile.cells())}
     cells = sorted(found, key=lambda cell: (order.get(cell, len(order)), cell.path))

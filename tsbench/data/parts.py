@@ -194,7 +194,7 @@ class _Child:
         if not reply:
             raise JobFailed(
                 f"A process that builds '{self._name}' ended with code {self.process.wait()} (too little "
-                "memory?). Finished parts are kept: run the same command again to go on, perhaps with --processes 1"
+                "memory?). Finished parts are kept: run the same command again, perhaps with --processes 1"
             )
         answer = json.loads(reply)
         if "wrong" in answer:
