@@ -36,7 +36,7 @@ def draw_cell(profile: Profile, cell: Cell, samples: int, seed: int) -> np.ndarr
     with _one_thread(), torch.no_grad():
         generator = torch.Generator().manual_seed(cell_seed(profile, cell, seed))
         link = coefficients.LinkSimulator(
-            profile.link, cell.model, cell.delay_spread * 1e-9, float(cell.speed), generator
+            profile.link, cell.model, cell.delay_spread / 1e9, float(cell.speed), generator
         )
         sizes = [min(BATCH, samples - start) for start in range(0, samples, BATCH)]
         return np.concatenate([link.draw(size, profile.normalise).numpy() for size in sizes])

@@ -90,7 +90,7 @@ def write_folders(dataset: "xr.Dataset", folder: Path) -> list[Path]:
     """
     import torch
 
-    split = dataset["split"].values.astype(str)
+    split = dataset["split"].values.astype(object)
     split = np.where(split == "validation", "train", split)
     paths = np.array(
         [f"{ROOTS[one]}/{name}" for one, name in zip(split, dataset["cell"].values, strict=True)]
@@ -112,7 +112,7 @@ def training_statistics(dataset: "xr.Dataset", block: int = 256) -> dict[str, fl
 
     Validation samples count, as in the published statistics. Reads `block` samples at a time.
     """
-    rows = np.flatnonzero(np.isin(dataset["split"].values.astype(str), ["train", "validation"]))
+    rows = np.flatnonzero(np.isin(dataset["split"].values.astype(object), ["train", "validation"]))
     if not len(rows):
         raise InputError("There are no training samples to take statistics from")
     sums, squares, count = np.zeros(2), np.zeros(2), 0

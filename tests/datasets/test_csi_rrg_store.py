@@ -38,7 +38,7 @@ def test_store_has_the_dimensions_units_and_coordinates_of_its_card(tiny):
         assert opened[name].dtype == np.complex64
         assert opened[name].attrs["units"] == "1"
         assert opened[name].encoding["chunks"] == (8, *opened[name].shape[1:])
-    labels, counts = np.unique(opened["split"].values.astype(str), return_counts=True)
+    labels, counts = np.unique(opened["split"].values.astype(object), return_counts=True)
     assert dict(zip(labels, counts, strict=True)) == {
         "train": 72, "validation": 8, "test-regular": 16, "test-generalisation": 32
     }  # fmt: skip
@@ -58,6 +58,7 @@ def test_training_and_test_data_of_one_cell_differ(tiny):
     assert not np.allclose(train, test)
 
 
+@pytest.mark.slow
 def test_killed_generation_goes_on_and_gives_the_same_data(tiny, tmp_path):
     environment = os.environ | {"TSBENCH_DATA": str(tmp_path)}
     command = [*GET, "csi_rrg-tiny", "--processes", "1"]
@@ -88,10 +89,18 @@ def test_other_sizes_are_refused():
         prepare("csi_rrg-tiny", size="small", processes=1)
 
 
+@pytest.fixture(scope="module")
+def written(tiny, tmp_path_factory):
+    """The tiny store in the published format."""
+    folder = tmp_path_factory.mktemp("written")
+    assert len(published.write_folders(open_lazily(tiny), folder)) == 8
+    return folder
+
+
 @pytest.fixture
-def folders(tiny, tmp_path, monkeypatch):
-    """The tiny store in the published format; the card is told its shapes and cells."""
-    published.write_folders(open_lazily(tiny), tmp_path / "published")
+def folders(written, tmp_path, monkeypatch):
+    """Published folders of one's own; the card is told their shapes and cells."""
+    shutil.copytree(written, tmp_path / "published")
     given = registry.dataset("csi_rrg-tiny").variant.parameters
     entry = registry.dataset("csi_rrg-published")
     monkeypatch.setitem(entry.variant.parameters, "rows", given["rows"])
