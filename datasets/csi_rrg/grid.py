@@ -141,7 +141,7 @@ class Cell:
     def of_path(cls, path: str) -> "Cell":
         """The cell of a path as `path` gives it."""
         root, _, folder = path.rpartition("/")
-        split = next(split for split, known in ROOTS.items() if known == root)
+        split: Split = next(split for split, known in ROOTS.items() if known == root)
         _, model, _, delay_spread, _, speed = folder.split("_")
         return cls(split, model, int(delay_spread), int(speed))
 
@@ -182,7 +182,7 @@ class Profile:
         if given["doppler"] not in ("corrected", "legacy"):
             raise InputError(f"doppler is 'corrected' or 'legacy', not '{given['doppler']}'")
         link = Link(Array(given["rows"], given["columns"]), given["every"], given["doppler"])
-        axes = {
+        axes: dict[Split, Axes] = {
             split: Axes(
                 tuple(one["models"]), tuple(one["delay_spreads"]), tuple(one["speeds"]), one["samples"]
             )

@@ -16,7 +16,7 @@ import numpy as np
 from tsbench.contracts import InputError
 from tsbench.data.adapter import Part
 
-from .grid import ROOTS, Cell, Link, Profile
+from .grid import ROOTS, Cell, Link, Profile, Split
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILES = {"history_uplink": "H_U_hist.pt", "target_uplink": "H_U_pred.pt", "target_downlink": "H_D_pred.pt"}
 """Variable of the store → file of the folder."""
 STATISTICS = ("mean_r", "std_r", "mean_i", "std_i")
-_SPLITS = {root: split for split, root in ROOTS.items()}
+_SPLITS: dict[str, Split] = {root: split for split, root in ROOTS.items()}
 # Folders below their root, or with the root in the name as on Hugging Face: train_regular_cm_A_ds_030_ms_001.
 _FILE = re.compile(
     r"(?:^|.*/)(train|test)[/_](regular|generalization)[/_]cm_([A-E])_ds_(\d{3})_ms_(\d{3})/(H_[UD]_\w+\.pt)"
@@ -118,7 +118,7 @@ def training_statistics(dataset: "xr.Dataset", block: int = 256) -> dict[str, fl
     sums, squares, count = np.zeros(2), np.zeros(2), 0
     for start in range(0, len(rows), block):
         values = dataset["history_uplink"][rows[start : start + block]].values
-        for part, numbers in enumerate((values.real, values.imag)):
+        for part, numbers in enumerate((np.real(values), np.imag(values))):
             sums[part] += numbers.sum(dtype=np.float64)
             squares[part] += np.square(numbers, dtype=np.float64).sum()
         count += values.size

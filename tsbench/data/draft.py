@@ -10,6 +10,7 @@ first: it makes the arrays.
 
 import math
 import shutil
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from .store import content_hash, open_unsealed, seal, write_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
+    import zarr
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Draft:
         total = sum(part.rows for part in self.parts)
         for name, variable in dataset.variables.items():
             if variable.dims[:1] == (dimension,):
-                group[str(name)].resize((total, *variable.shape[1:]))  # pyright: ignore[reportAttributeAccessIssue]
+                _array(group, name).resize((total, *variable.shape[1:]))
 
     def _fill(self, number: int, dataset: "xr.Dataset", dimension: str) -> None:
         import zarr
@@ -132,19 +134,19 @@ class Draft:
         if {str(name) for name in dataset.variables} != set(group.array_keys()):
             raise InputError(f"Part {self.parts[number].name} has other variables than {self.parts[0].name}")
         for name, variable in dataset.variables.items():
-            array = group[str(name)]
+            array = _array(group, name)
             if variable.dims[:1] != (dimension,):
-                if not np.array_equal(array[...], variable.values):  # pyright: ignore[reportIndexIssue]
+                if not np.array_equal(np.asarray(array[...]), variable.values):
                     raise InputError(
                         f"Part {self.parts[number].name} has another {name} than {self.parts[0].name}"
                     )
                 continue
-            if variable.shape[1:] != array.shape[1:]:  # pyright: ignore[reportAttributeAccessIssue]
+            if variable.shape[1:] != array.shape[1:]:
                 raise InputError(
                     f"Part {self.parts[number].name}: {name} has the shape {variable.shape}, not "
-                    f"{(variable.shape[0], *array.shape[1:])}"  # pyright: ignore[reportAttributeAccessIssue]
+                    f"{(variable.shape[0], *array.shape[1:])}"
                 )
-            array[rows] = variable.values  # pyright: ignore[reportIndexIssue]
+            array[rows] = variable.values
 
     def _flush(self, number: int, dataset: "xr.Dataset", dimension: str) -> None:
         """Flush the part's chunks to disk."""
@@ -155,7 +157,7 @@ class Draft:
         for name, variable in dataset.variables.items():
             if variable.dims[:1] != (dimension,):
                 continue
-            chunk = group[str(name)].chunks[0]  # pyright: ignore[reportAttributeAccessIssue]
+            chunk = _array(group, name).chunks[0]
             for index in range(start // chunk, (start + self.parts[number].rows - 1) // chunk + 1):
                 atomic.sync_path(self.store / str(name) / "c" / str(index))
 
@@ -172,3 +174,11 @@ def leading_dimension(dataset: "xr.Dataset") -> str:
             f"Data variables of a part must share their first dimension, not have {sorted(first)}"
         )
     return str(first.pop()[0])
+
+
+def _array(group: "zarr.Group", name: Hashable) -> "zarr.Array":
+    import zarr
+
+    found = group[str(name)]
+    assert isinstance(found, zarr.Array)
+    return found
