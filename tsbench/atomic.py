@@ -25,19 +25,24 @@ def new_folder(target: Path) -> Iterator[Path]:
     temporary = Path(_temporary(target, folder=True))
     try:
         yield temporary
-        sync_tree(temporary)
-        replaced = None
-        if target.exists():
-            replaced = Path(_temporary(target, folder=True))
-            replaced.rmdir()
-            target.rename(replaced)
-        temporary.rename(target)
-        sync_folder(target.parent)
-        if replaced is not None:
-            shutil.rmtree(replaced)
+        move_folder(temporary, target)
     finally:
         if temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(finished: Path, target: Path) -> None:
+    """Flush a finished folder to disk and rename it to `target` beside it, which is replaced if it exists."""
+    sync_tree(finished)
+    replaced = None
+    if target.exists():
+        replaced = Path(_temporary(target, folder=True))
+        replaced.rmdir()
+        target.rename(replaced)
+    finished.rename(target)
+    sync_folder(target.parent)
+    if replaced is not None:
+        shutil.rmtree(replaced)
 
 
 @contextlib.contextmanager
@@ -78,6 +83,15 @@ def sync_tree(folder: Path) -> None:
         for name in names:
             _sync_file(Path(parent) / name)
         sync_folder(Path(parent))
+
+
+def sync_path(path: Path) -> None:
+    """Flush a file, or everything below a folder, to disk; and its entry."""
+    if path.is_dir():
+        sync_tree(path)
+    elif path.is_file():
+        _sync_file(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

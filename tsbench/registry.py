@@ -44,6 +44,11 @@ class DatasetEntry:
     variant: Variant
     folder: Folder
 
+    @property
+    def origin(self) -> str:
+        """Where the data come from: published, generated or a user's own."""
+        return self.variant.origin or self.card.origin
+
 
 def datasets() -> dict[str, DatasetEntry]:
     """Every data set by name."""

@@ -35,6 +35,10 @@ def get(
     allow_other_checksum: Annotated[
         bool, typer.Option("--allow-other-checksum", help="Accept files that are not those of the card.")
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, where a data set is made in parts; default: all cores."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Prepare a data set: from --from, else from TSBENCH_DATA_SOURCE, else a download; or generate it."""
@@ -44,7 +48,7 @@ def get(
     if name.startswith(USER_PREFIX):
         path = _of_own_file(name, source, fresh)
     else:
-        path = prepare(name, source, size.value, seed, fresh, allow_other_checksum)
+        path = prepare(name, source, size.value, seed, fresh, allow_other_checksum, processes)
     if json:
         as_json(_record(path))
     else:

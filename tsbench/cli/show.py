@@ -94,8 +94,7 @@ def _datasets() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
     rows = [
-        [name, one.card.field, one.card.origin, one.variant.title]
-        for name, one in registry.datasets().items()
+        [name, one.card.field, one.origin, one.variant.title] for name, one in registry.datasets().items()
     ]
     return ["name", "field", "origin", "title"], rows
 

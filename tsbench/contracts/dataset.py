@@ -40,7 +40,12 @@ class Variant(Strict):
     """One named data set of an adapter; `tsbench data get NAME` prepares exactly one variant."""
 
     title: str
+    origin: Literal["published", "generated", "user"] | None = None
+    """Where it differs from the card's."""
     files: tuple[SourceFile, ...] = ()
+    tree: str | None = None
+    """Pattern of the files of a folder tree (`run_*/*.nc`), for data that come as many files; instead of
+    `files`. Found below the folder that the user names, at any depth, and known by their path in it."""
     parameters: dict[str, Any] = {}
     time: TimeAxis = TimeAxis()
     sentinels: tuple[Sentinel, ...] = ()

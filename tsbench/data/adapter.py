@@ -1,4 +1,9 @@
-"""What an adapter is asked for: `build(request) -> xarray.Dataset`, the function of every adapter.
+"""What an adapter is asked for: `build(request) -> xarray.Dataset`, the function of most adapters.
+
+An adapter of data that are large, or slow to make, has two functions instead: `parts(request) -> list[Part]`
+and `build_part(request, part) -> xarray.Dataset`. Parts follow each other along the first dimension of the
+data variables; whatever does not have that dimension is the same in every part. They are built in any order,
+in several processes, and go on after an interruption: a part depends on nothing but the request and its name.
 
 The Dataset that an adapter returns for time series: data variables with dimension `time` (or `time`,
 `channel`), each with CF `units` and `long_name`; `time` is a datetime64 coordinate (or an integer index).
@@ -13,6 +18,19 @@ from typing import Any, Literal
 from tsbench.contracts import Variant
 
 Size = Literal["tiny", "small", "full"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a data set that is built by itself.
+
+    Attributes:
+        name: unique in the data set and the same in every run.
+        rows: its length along the first dimension.
+    """
+
+    name: str
+    rows: int
 
 
 @dataclass(frozen=True)

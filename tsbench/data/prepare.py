@@ -13,7 +13,8 @@ from tsbench.locks import hold
 from tsbench.registry import DatasetEntry
 
 from .adapter import BuildRequest, Size
-from .sources import find_files, in_environment, sha256
+from .parts import build_in_parts
+from .sources import find_files, in_environment, sha256, tree_in_environment
 from .store import ROOT_FILE, USER_PREFIX, read_provenance, store_path, write_store
 
 USER_ADAPTER = "csv"
@@ -55,7 +56,9 @@ def at_hand(name: str) -> bool:
     if (store_path(name) / ROOT_FILE).is_file():
         return True
     entry = registry.dataset(name)
-    return entry.card.origin == "generated" or all(in_environment(file) for file in entry.variant.files)
+    if entry.variant.tree:
+        return bool(tree_in_environment(entry.variant.tree))
+    return entry.origin == "generated" or all(in_environment(file) for file in entry.variant.files)
 
 
 def prepare(
@@ -65,6 +68,7 @@ def prepare(
     seed: int = DEFAULT_SEED,
     fresh: bool = False,
     allow_other_checksum: bool = False,
+    processes: int | None = None,
     tell: Callable[[str], None] = on_standard_error,
 ) -> Path:
     """Prepare a built-in or third-party data set.
@@ -77,7 +81,9 @@ def prepare(
         seed: of a generator.
         fresh: make the store anew although there is one.
         allow_other_checksum: accept files whose checksum is not that of the card.
-        tell: is given one line when another process prepares the same data and this one waits.
+        processes: that build parts, where the adapter works in parts; None for one a core.
+        tell: is given one line when another process prepares the same data and this one waits, and lines of
+            progress where the adapter works in parts.
 
     Returns:
         Path of the store.
@@ -87,9 +93,9 @@ def prepare(
             as the card declares.
     """
     entry = registry.dataset(name)
-    if entry.card.origin == "user":
+    if entry.origin == "user":
         raise InputError(f"'{name}' reads files of your own: tsbench run MODEL --data FILE --horizon STEPS")
-    generated = entry.card.origin == "generated"
+    generated = entry.origin == "generated"
     if not generated and size != "full":
         raise InputError(f"'{name}' is published data and has one size, full; not '{size}'")
     path = store_path(name, size)
@@ -103,7 +109,7 @@ def prepare(
         seed=seed if generated else None,
         files={published: sha256(file) for published, file in files.items()},
     )
-    return build(entry, provenance, files, fresh, tell)
+    return build(entry, provenance, files, fresh, processes, tell)
 
 
 def build(
@@ -111,6 +117,7 @@ def build(
     provenance: Provenance,
     files: dict[str, Path],
     fresh: bool,
+    processes: int | None = None,
     tell: Callable[[str], None] = on_standard_error,
 ) -> Path:
     """Write the store of that provenance, or reuse the one that is there; other processes wait.
@@ -131,11 +138,15 @@ def build(
             size=provenance.size,
             seed=provenance.seed or 0,
         )
-        write_store(path, registry.adapter(entry).build(request), provenance, entry.variant)
+        adapter = registry.adapter(entry)
+        if hasattr(adapter, "build_part"):
+            build_in_parts(path, adapter.__name__, request, provenance, fresh, processes, tell)
+        else:
+            write_store(path, adapter.build(request), provenance, entry.variant)
     return path
 
 
 def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:
-    seed = DEFAULT_SEED if entry.card.origin == "generated" else None
+    seed = DEFAULT_SEED if entry.origin == "generated" else None
     made = (found.adapter, found.generator_version, found.parameters, found.seed)
     return made == (entry.card.name, entry.card.generator_version, entry.variant.parameters, seed)

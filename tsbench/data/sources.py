@@ -27,6 +27,8 @@ def find_files(
     Raises:
         InputError: where a file is missing, cannot be downloaded, or is not the published one.
     """
+    if entry.variant.tree:
+        return _find_tree(entry, source)
     found: dict[str, Path] = {}
     for file in entry.variant.files:
         alone = len(entry.variant.files) == 1
@@ -50,6 +52,35 @@ def in_environment(file: SourceFile) -> Path | None:
     """The file in the folder that the environment variable TSBENCH_DATA_SOURCE names, or None."""
     folder = os.environ.get("TSBENCH_DATA_SOURCE")
     return _in_folder(file, Path(folder).expanduser()) if folder else None
+
+
+def tree_in_environment(pattern: str) -> dict[str, Path]:
+    """The files of a tree in the folder that TSBENCH_DATA_SOURCE names: path below it → path."""
+    folder = os.environ.get("TSBENCH_DATA_SOURCE")
+    return _in_tree(pattern, Path(folder).expanduser()) if folder else {}
+
+
+def _find_tree(entry: DatasetEntry, source: Path | None) -> dict[str, Path]:
+    pattern = str(entry.variant.tree)
+    if source is None:
+        found = tree_in_environment(pattern)
+        if not found:
+            raise InputError(
+                f"'{entry.name}' is read from a folder: tsbench data get {entry.name} --from DIR"
+            )
+        return found
+    if not source.is_dir():
+        raise InputError(f"There is no folder {source}")
+    found = _in_tree(pattern, source)
+    if not found:
+        raise InputError(f"{source} holds no file like {pattern}")
+    return found
+
+
+def _in_tree(pattern: str, folder: Path) -> dict[str, Path]:
+    return {
+        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(pattern)) if path.is_file()
+    }
 
 
 def _from_user(file: SourceFile, source: Path, alone: bool) -> Path:

@@ -7,6 +7,7 @@ zarr or xarray.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import warnings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 RECORD = "tsbench"
 ROOT_FILE = "zarr.json"
 CHUNK_BYTES = 16 * 2**20
+READ_ERRORS = (ValueError, RuntimeError, OSError, KeyError, TypeError)
+"""What xarray and zarr raise for a damaged store."""
 USER_PREFIX = "user-"
 """Begins the name of every data set that was made from a user's own file."""
 
@@ -69,8 +72,8 @@ def write_store(path: Path, dataset: "xr.Dataset", provenance: Provenance, varia
     validate(dataset, provenance.dataset, variant)
     record = provenance.model_copy(update={"content": content_hash(dataset)})
     with atomic.new_folder(path) as temporary:
-        _write_zarr(temporary, dataset)
-        _seal(temporary, record, [str(name) for name in dataset.data_vars])
+        write_zarr(temporary, dataset)
+        seal(temporary, record, [str(name) for name in dataset.data_vars])
         written = open_store(temporary)
         if content_hash(written) != record.content or not _same_attributes(written, dataset):
             raise RuntimeError(f"the store of '{provenance.dataset}' does not decode to what was written")
@@ -83,8 +86,22 @@ def open_store(path: Path) -> "xr.Dataset":
     Raises:
         InputError: where there is no store, or a file of it is missing or damaged.
     """
-    import xarray as xr
+    opened = open_lazily(path)
+    try:
+        return opened.load()
+    except READ_ERRORS as error:
+        raise _damaged(path, str(error)) from error
 
+
+def open_lazily(path: Path) -> "xr.Dataset":
+    """Open a store without reading its data variables: `dataset["x"][start:stop].values` reads those rows.
+
+    Rows are read fastest in blocks of `dataset["x"].encoding["chunks"][0]`. Coordinates are read at once. A
+    chunk whose checksum does not match raises ValueError when it is read.
+
+    Raises:
+        InputError: where there is no store, or a file of it is missing or damaged.
+    """
     record = _read_record(path)
     for name, (size, digest) in record["files"].items():
         file = path / name
@@ -94,14 +111,23 @@ def open_store(path: Path) -> "xr.Dataset":
         if file.name == ROOT_FILE and _digest(file) != digest:
             raise _damaged(path, f"{name} has changed")
     try:
-        with warnings.catch_warnings():
-            # Zarr warns that its type for text is not yet in the specification of version 3.
-            warnings.filterwarnings("ignore", message=".*Zarr.*", category=UserWarning)
-            opened = xr.open_zarr(path, consolidated=False, chunks=None).load()
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        opened = open_unsealed(path)
+        for coordinate in opened.coords.values():
+            coordinate.load()
+    except READ_ERRORS as error:
         raise _damaged(path, str(error)) from error
     opened.attrs.pop(RECORD, None)
     return opened[record["variables"]]
+
+
+def open_unsealed(path: Path) -> "xr.Dataset":
+    """Open the arrays of a store without looking at its record; for those who are writing it."""
+    import xarray as xr
+
+    with warnings.catch_warnings():
+        # Zarr warns that its type for text is not yet in the specification of version 3.
+        warnings.filterwarnings("ignore", message=".*Zarr.*", category=UserWarning)
+        return xr.open_zarr(path, consolidated=False, chunks=None)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -122,19 +148,35 @@ def check_store(path: Path) -> None:
     for name, (_, digest) in _read_record(path)["files"].items():
         if not (path / name).is_file() or _digest(path / name) != digest:
             raise _damaged(path, f"{name} has changed")
-    if content_hash(open_store(path)) != read_provenance(path).content:
+    if content_hash(open_lazily(path)) != read_provenance(path).content:
         raise _damaged(path, "the values are not those of the content hash")
 
 
 def content_hash(dataset: "xr.Dataset") -> str:
-    """Hash of the decoded values, variables and coordinates in sorted order: 16 hexadecimal digits."""
+    """Hash of the decoded values, variables and coordinates in sorted order: 16 hexadecimal digits.
+
+    What was opened lazily is read in blocks of rows; the hash is the same.
+    """
     total = hashlib.blake2b(digest_size=8)
     for name in sorted(map(str, dataset.variables)):
-        variable = dataset[name]
-        values = _plain(variable.values)
-        total.update(json.dumps([name, variable.dims, values.shape, values.dtype.str]).encode())
-        total.update(np.ascontiguousarray(values).data)
+        variable = dataset.variables[name]
+        blocks = _plain_blocks(variable)
+        first = next(blocks)
+        shape = first.shape if variable.dtype.kind in "OUT" else variable.shape
+        total.update(json.dumps([name, variable.dims, shape, first.dtype.str]).encode())
+        for values in itertools.chain([first], blocks):
+            total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
+
+
+def _plain_blocks(variable: "xr.Variable") -> Iterator[np.ndarray]:
+    """Plain values of a variable, block of rows after block of rows; at least one block."""
+    if not variable.shape or variable.dtype.kind in "OUT":
+        yield _plain(variable.values)
+        return
+    chunk = variable.encoding.get("chunks") or _chunks(variable.shape, variable.dtype.itemsize)
+    for start in range(0, max(len(variable), 1), chunk[0]):
+        yield _plain(variable[start : start + chunk[0]].values)
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
@@ -150,7 +192,14 @@ def _plain(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _write_zarr(folder: Path, dataset: "xr.Dataset") -> None:
+def write_zarr(folder: Path, dataset: "xr.Dataset", aligned: dict[str, int] | None = None) -> None:
+    """Write the arrays of a dataset.
+
+    Args:
+        folder: an empty folder.
+        dataset: decoded values.
+        aligned: dimension → number of rows; no chunk along that first dimension crosses a multiple of it.
+    """
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     compressors = [BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()]
@@ -160,20 +209,24 @@ def _write_zarr(folder: Path, dataset: "xr.Dataset") -> None:
         if variable.dtype.kind == "M":
             options |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
         if variable.shape:
-            options["chunks"] = _chunks(variable.shape, variable.dtype.itemsize)
+            rows = (aligned or {}).get(str(variable.dims[0]))
+            options["chunks"] = _chunks(variable.shape, variable.dtype.itemsize, rows)
         encoding[str(name)] = options
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr.*", category=UserWarning)
         dataset.to_zarr(folder, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
 
 
-def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Whole rows, at most CHUNK_BYTES a chunk."""
+def _chunks(shape: tuple[int, ...], itemsize: int, aligned: int | None = None) -> tuple[int, ...]:
+    """Whole rows, at most CHUNK_BYTES a chunk; a divisor of `aligned` where that is given."""
     row = itemsize * int(np.prod(shape[1:], dtype=np.int64))
-    return (max(1, min(shape[0], CHUNK_BYTES // max(row, 1))), *shape[1:])
+    rows = max(1, min(shape[0], CHUNK_BYTES // max(row, 1)))
+    if aligned is not None:
+        rows = next(divisor for divisor in range(min(rows, aligned), 0, -1) if aligned % divisor == 0)
+    return (rows, *shape[1:])
 
 
-def _seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
+def seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
     """Write the record into the root document."""
     document = json.loads((folder / ROOT_FILE).read_text(encoding="utf-8"))
     document["attributes"][RECORD] = {

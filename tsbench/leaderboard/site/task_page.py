@@ -209,7 +209,7 @@ def _data(task: Task) -> dict[str, Any] | None:
     words = [
         ("Name", f"{entry.name} ({variant.title})"),
         ("Field", card.field),
-        ("Origin", card.origin),
+        ("Origin", entry.origin),
         ("Source", card.source),
         ("Licence", card.licence),
         ("Citation", card.citation),
