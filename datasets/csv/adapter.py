@@ -85,7 +85,8 @@ def _long(table: RawTable, time_column: str, series: str) -> Read:
     unnamed = np.flatnonzero(labels.isna())
     if len(unnamed):
         raise InputError(f"{table.name}, {table.at(unnamed[0])}, column '{series}': the cell is empty")
-    rows_of = {str(label): rows for label, rows in labels.groupby(labels, sort=False).indices.items()}
+    groups = labels.groupby(labels, sort=False).indices
+    rows_of = {str(label): np.asarray(rows) for label, rows in groups.items()}
     steps: dict[str, str | None] = {}
     for label, rows in rows_of.items():
         part = table.take(rows, f"{table.name}, series '{label}'")

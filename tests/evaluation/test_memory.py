@@ -42,9 +42,7 @@ def growth(wave_task):
 
     def measure(windows: int) -> float:
         command = [sys.executable, "-c", PROGRAM, str(windows), wave_task().model_dump_json()]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ.copy()
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ.copy())
         cases, mebibytes = json.loads(done.stdout)
         assert cases == windows
         return mebibytes
