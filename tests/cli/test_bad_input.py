@@ -250,6 +250,7 @@ def test_evaluating_what_was_not_fitted(waves_at_hand, refused):
     line = refused("eval", "dlinear", "waves-12", "--no-track")
 
     assert line.endswith(
-        "dlinear on waves-12, seed 0 is not fitted. First: tsbench fit dlinear waves-12 (or use tsbench run)"
+        "dlinear on waves-12, seed 0 is not fitted. "
+        "First: tsbench fit dlinear waves-12 --seed 0 --context 96 (or use tsbench run)"
     )
     assert left_behind(waves_at_hand) == []

@@ -15,7 +15,7 @@ from tsbench.evaluation.record import find_results, read_table
 from tsbench.jobs import execute
 from tsbench.jobs.fitted import read_fit
 from tsbench.jobs.job import Options, resolve
-from tsbench.jobs.run import Conduct, command_of, run, run_suite
+from tsbench.jobs.run import Conduct, run, run_suite
 from tsbench.locks import hold
 
 CONDUCT = Conduct(track=False)
@@ -301,17 +301,6 @@ def test_a_class_can_be_given_in_place_of_a_name(waves_at_hand, wave_task):
     result = tb.run(WindowMean, wave_task(), conduct=CONDUCT, context=24, threads=1)
 
     assert result.scores == tb.run("window_mean", wave_task(), conduct=CONDUCT, context=24, threads=1).scores
-
-
-def test_the_command_of_a_result_makes_it_again(waves_at_hand, wave_task):
-    options = Options(context=48, training={"epochs": 3}, hyperparameters={"individual": True}, threads=1)
-
-    command = command_of(resolve("dlinear", wave_task(), 2, options))
-
-    # Values are JSON, as the command line reads them.
-    assert (
-        command == "tsbench run dlinear waves-12 --seed 2 --context 48 --set individual=true --train epochs=3"
-    )
 
 
 def test_a_damaged_checkpoint_is_refused_with_the_way_out(waves_at_hand, wave_task, quick):

@@ -3,8 +3,6 @@
 Everything heavy is imported when a job has to be executed; a run that is reused imports no torch.
 """
 
-import json
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from tsbench.contracts import InputError, JobFailed, Result, Suite, SuiteEntry, 
 from tsbench.evaluation.record import read_result
 from tsbench.locks import hold
 
+from .command import command_of
 from .fitted import read_fit
 from .job import Job, Options, resolve
 
@@ -154,25 +153,6 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
     ]
 
 
-def command_of(job: Job) -> str:
-    """The command that makes a job's Result again."""
-    options, words = job.options, ["tsbench", "run", str(job.model.file or job.model.name), job.task.name]
-    words += ["--seed", str(job.seed), "--context", str(job.context)]
-    settings = job.model.card.settings_for(job.task.name)
-    for flag, chosen, declared in (
-        ("--set", options.hyperparameters, settings.hyperparameters if settings else {}),
-        ("--train", options.training, settings.training if settings else {}),
-    ):
-        for name, value in chosen.items():
-            if name not in declared or declared[name] != value:
-                words += [flag, f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    if options.weights is not None:
-        words += ["--weights", options.weights.name]
-    if options.drop_last:
-        words += ["--batch-size", str(options.batch_size), "--drop-last"]
-    return shlex.join(words)
-
-
 def _carry_out(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     job = outcome.job
     if not conduct.fresh and _reuse(outcome, stage, conduct):
@@ -222,19 +202,17 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
         clock.lap("fit")
     if stage == "fit":
         if not outcome.fit:
-            conduct.say(
-                f"{job.model.name} has nothing to fit; go on with: "
-                f"tsbench eval {job.model.name} {job.task.name}"
-            )
+            conduct.say(f"{job.model.name} has nothing to fit; go on with: {command_of(job, 'eval')}")
         return
     if stage == "eval" and execution.fits and job.options.weights is None:
         if not read_fit(job.folder):
             raise InputError(
-                f"{job.label} is not fitted. First: tsbench fit {job.model.name} {job.task.name} "
-                "(or use tsbench run)"
+                f"{job.label} is not fitted. First: {command_of(job, 'fit')} (or use tsbench run)"
             )
         execution.fit()
-    outcome.result = execution.evaluate(command_of(job), conduct.save_forecasts)
+    only_given = stage == "eval" and job.options.weights is not None and not read_fit(job.folder)
+    command = command_of(job, "eval" if only_given else "run")
+    outcome.result = execution.evaluate(command, conduct.save_forecasts)
     outcome.folder = job.result_folder
     clock.lap("evaluate")
 
