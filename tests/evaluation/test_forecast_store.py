@@ -246,6 +246,19 @@ class TestScoring:
         with pytest.raises(InputError, match="is not a Zarr directory"):
             tb.score(tmp_path / "nothing.zarr", "waves-12")
 
+    def test_a_folder_that_holds_something_else_is_refused_and_kept(self, ran, tmp_path):
+        result, folder = ran
+        (tmp_path / "thesis").mkdir()
+        (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+
+        for out in (tmp_path / "thesis", tmp_path / "thesis" / "chapter.txt"):
+            with pytest.raises(InputError, match="exists and is no Result"):
+                tb.score(folder, "waves-12", out=out)
+
+        assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+        for _ in range(2):  # an older Result is replaced
+            assert tb.score(folder, "waves-12", out=tmp_path / "scored").cases == result.cases
+
     def test_a_refused_forecast_leaves_nothing(self, ran, tmp_path):
         _, folder = ran
         zarr.open_array(folder / "regular")[7, 3, 1] = np.nan

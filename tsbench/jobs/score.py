@@ -5,12 +5,14 @@ from pathlib import Path
 from tsbench import registry
 from tsbench.contracts import (
     CONDITIONS,
+    InputError,
     ModelRecord,
     Result,
     ResultProvenance,
     TaskRecord,
     Track,
 )
+from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Evaluation, tally_for
 from tsbench.evaluation.forecast_store import SavedForecast, check_forecast
@@ -28,12 +30,15 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     Args:
         forecast: a Zarr v3 group, see `tsbench.evaluation.forecast_store`.
         task_name: the task that it answers.
-        out: the Result folder; by default below the runs folder.
+        out: the Result folder; by default below the runs folder. An older Result there is replaced.
 
     Raises:
-        InputError: for an unknown task, or a forecast that does not fit it.
+        InputError: for an unknown task, a forecast that does not fit it, or an `out` that holds anything else
+            than a Result.
     """
     task = registry.task(task_name)
+    if out is not None:
+        _refuse_other(out)
     scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
     # Test windows do not depend on the look-back; a look-back of one period exists in every task.
     data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
@@ -79,6 +84,15 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     folder = out or runs_folder() / "scored" / task.name / saved.model
     write_result(folder, result, evaluation.score_columns(), evaluation.unit_columns(), None)
     return folder, result
+
+
+def _refuse_other(out: Path) -> None:
+    """Writing a Result replaces its folder, so nothing else may lie in it."""
+    if not out.exists():
+        return
+    ours = {RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE}
+    if not out.is_dir() or {path.name for path in out.iterdir()} - ours:
+        raise InputError(f"{out} exists and is no Result; choose another folder with --out")
 
 
 def _tally(saved: SavedForecast, data: dict[str, TaskData], cases: dict[str, int]) -> Evaluation:
