@@ -245,7 +245,8 @@ def test_a_job_that_fails_stops_no_other_job_of_its_suite(waves_at_hand, monkeyp
 
     errors = [outcome.error for outcome in outcomes]
     assert "moving_average must be odd" in errors[0]
-    assert errors[1:] == ["RuntimeError: out of memory", ""]
+    assert re.fullmatch(r"RuntimeError: out of memory \(test_run.py, line \d+\)", errors[1])
+    assert errors[2] == ""
     assert outcomes[2].result is not None
     assert [line.split(":")[0] for line in lines] == [
         "[1/3] dlinear on waves-12, seed 0",
@@ -279,6 +280,30 @@ def test_a_model_of_ones_own_in_twenty_lines_runs_like_one_of_the_zoo(
     assert result.scores["mse"]["regular"] < last.scores["mse"]["regular"]
     file.write_text(MY_MODEL.replace("32", "16"))
     assert tb.run(f"{file}:MyModel", wave_task(), conduct=CONDUCT, **quick).model.parameters < 1000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('batch["context"]', 'batch["past"]', "KeyError: 'past' (my_model.py, line 17)"),
+        (
+            "import torch",
+            "import tortch",
+            "ModuleNotFoundError: No module named 'tortch' (my_model.py, line 2)",
+        ),
+    ],
+)
+def test_a_mistake_in_a_model_of_ones_own_is_one_line_with_its_place(
+    waves_at_hand, wave_task, quick, tmp_path, old, new, message
+):
+    file = tmp_path / "my_model.py"
+    file.write_text(MY_MODEL.replace(old, new))
+
+    with pytest.raises(JobFailed) as failed:
+        tb.run(f"{file}:MyModel", wave_task(), conduct=CONDUCT, **quick)
+
+    assert str(failed.value) == message
+    assert failed.value.__cause__ is not None  # the whole traceback, for Python
 
 
 def test_a_fitted_model_without_weights_to_save_is_fitted_again_where_it_is_needed(

@@ -4,6 +4,7 @@ Everything heavy is imported when a job has to be executed; a run that is reused
 """
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,10 +129,8 @@ def run_suite(
         conduct.say(f"[{number}/{len(outcomes)}] {outcome.job.label}")
         try:
             _carry_out(outcome, conduct, "run")
-        except Exception as error:
-            # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of the suite.
-            foreseen = isinstance(error, InputError | JobFailed)
-            outcome.error = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        except (InputError, JobFailed) as error:
+            outcome.error = str(error)
             conduct.say(f"failed {outcome.job.label}: {error}")
     if conduct.track:
         _track([outcome for outcome in outcomes if not outcome.error], suite.name, conduct.say)
@@ -154,6 +153,25 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
 
 
 def _carry_out(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+    try:
+        _reuse_or_execute(outcome, conduct, stage)
+    except (InputError, JobFailed):
+        raise
+    except Exception as error:
+        # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of the suite.
+        raise JobFailed(_told(error, outcome.job.model.file)) from error
+
+
+def _told(error: Exception, own: Path | None) -> str:
+    """An unforeseen error in one line, with its place: in the user's own file, where it came through that."""
+    frames = traceback.extract_tb(error.__traceback__)
+    of_own = [frame for frame in frames if own is not None and frame.filename == str(own)]
+    place = (of_own or frames)[-1]
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    return f"{what} ({Path(place.filename).name}, line {place.lineno})"
+
+
+def _reuse_or_execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     job = outcome.job
     if not conduct.fresh and _reuse(outcome, stage, conduct):
         return
