@@ -11,6 +11,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is no reason for a law to fail.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 SHARED = Path(__file__).parents[2] / "shared"
 # Read before any test takes these variables out of the environment.
