@@ -19,8 +19,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tsbench import registry
+from tsbench.data.cases import Batches
 from tsbench.data.task_data import TaskData
-from tsbench.data.windows import Batches, Windows
+from tsbench.data.windows import Windows
 from tsbench.models.dlinear.model import DLinear
 from tsbench.training.fit import fit_by_gradient
 from tsbench.training.settings import TrainingSettings

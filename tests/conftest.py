@@ -120,11 +120,11 @@ def wave_task():
 @pytest.fixture
 def open_waves(monkeypatch, waves, wave_task):
     """Opens a task on a table in memory: `open_waves(table, **changes of the task)` gives TaskData."""
-    from tsbench.data import task_data
+    from tsbench.data import series_data
 
-    def open_(table: Any = None, **changes: Any) -> task_data.TaskData:
-        monkeypatch.setattr(task_data, "read_series", lambda name: table if table is not None else waves())
-        return task_data.TaskData.open(wave_task(**changes))
+    def open_(table: Any = None, **changes: Any) -> series_data.SeriesData:
+        monkeypatch.setattr(series_data, "read_series", lambda name: table if table is not None else waves())
+        return series_data.SeriesData.open(wave_task(**changes))
 
     return open_
 
@@ -173,3 +173,102 @@ def _missing(reason: str) -> NoReturn:
     if os.environ.get("TSBENCH_REQUIRE_DATA") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def response_task():
+    """Makes a Task on a store of complex responses; keyword arguments replace fields of the declaration."""
+    from tsbench.contracts import Task
+
+    def make(**changes: Any) -> Task:
+        white = {"name": "sample_awgn", "parameter": "snr_db", "levels": [0, 20], "space": "normalised"}
+        declared = {
+            "name": "responses-2",
+            "version": 1,
+            "dataset": "made-responses",
+            "samples": {"view": "csi", "context": "history", "target": "later"},
+            "horizon": 2,
+            "period": 2,
+            "max_context": 6,
+            "split": {"kind": "labels", "test": "test-regular"},
+            "normalisation": "zscore_parts",
+            "space": "units",
+            "conditions": {
+                "regular": [{"cells": {"place": ["a", "b"], "speed": [1, 10]}, "disturbance": white}],
+                "robustness": {"not_applicable": "not asked for"},
+                "generalisation": [
+                    {
+                        "part": "test-unseen",
+                        "cells": {"place": ["a", "c"], "speed": [1, 20]},
+                        "trained": {"place": ["a", "b"], "speed": [1, 10]},
+                        "disturbance": white,
+                    }
+                ],
+            },
+            "metrics": ["nmse", "nmse_median", "nmse_db", "sse", "se"],
+            "primary": "nmse",
+            "unit": {"kind": "sample"},
+            "cluster": "cell",
+        }
+        return Task.model_validate(declared | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def responses():
+    """Makes a store of responses in memory: 3 antennas, 6 + 2 snapshots, 5 subcarriers, offset and scaled."""
+    import xarray as xr
+
+    def make(samples: int = 7, seed: int = 0) -> xr.Dataset:
+        cells = [
+            (part, place, speed)
+            for part, places, speeds in (
+                ("train", "ab", (1, 10)),
+                ("test-regular", "ab", (1, 10)),
+                ("test-unseen", "ac", (1, 20)),
+            )
+            for place in places
+            for speed in speeds
+        ]
+        rows = len(cells) * samples
+        random = np.random.default_rng(seed)
+        turning = np.exp(1j * random.uniform(-0.3, 0.3, (rows, 1, 1, 1)) * np.arange(8)[:, None])
+        amplitude = random.standard_normal((rows, 3, 1, 5)) + 1j * random.standard_normal((rows, 3, 1, 5))
+        values = (3 * amplitude * turning + 0.5 - 1j).astype(np.complex64)
+        part, place, speed = (np.repeat(np.array(one), samples) for one in zip(*cells, strict=True))
+        part = part.astype(object)
+        part[(part == "train") & (np.arange(rows) % 4 == 0)] = "validation"
+        dims = ("sample", "antenna", "time", "subcarrier")
+        return xr.Dataset(
+            {
+                "history": (dims, values[:, :, :6]),
+                "later": (("sample", "antenna", "lead_time", "subcarrier"), values[:, :, 6:]),
+            },
+            {
+                "split": ("sample", part),
+                "place": ("sample", place.astype(object)),
+                "speed": ("sample", speed.astype(float)),
+                "cell": ("sample", np.array([f"{a}-{b}" for a, b in zip(place, speed, strict=True)], object)),
+            },
+        )
+
+    return make
+
+
+@pytest.fixture
+def open_responses(responses, response_task):
+    """Opens a task on responses in memory: `open_responses(dataset, **changes of the task)`."""
+    from tsbench.contracts import Provenance
+    from tsbench.data.sample_data import SampleData
+
+    def open_(dataset: Any = None, **changes: Any) -> SampleData:
+        made = responses() if dataset is None else dataset
+        name = "made-responses"
+        provenance = Provenance(
+            dataset=name, adapter="made", generator_version=1, parameters={}, size="full", seed=0, files={},
+            content=str(abs(hash(made["history"].values.tobytes()))),
+        )  # fmt: skip
+        return SampleData.of(response_task(**changes), name, made, provenance)
+
+    return open_

@@ -99,8 +99,8 @@ def cell_dataset(
             "channel_model": ("sample", same(cell.model), {"long_name": "CDL model of 3GPP TR 38.901"}),
             "delay_spread": (
                 "sample",
-                np.full(samples, cell.delay_spread / 1e9),
-                {"units": "s", "long_name": "root-mean-square delay spread"},
+                np.full(samples, float(cell.delay_spread)),
+                {"units": "ns", "long_name": "root-mean-square delay spread"},
             ),
             "speed": (
                 "sample",

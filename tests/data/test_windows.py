@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsbench.data.batch import Batch
-from tsbench.data.windows import Batches, Windows
+from tsbench.data.cases import Batches
+from tsbench.data.windows import Windows
 
 
 def windows_of(

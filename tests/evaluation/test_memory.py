@@ -12,7 +12,7 @@ PROGRAM = """
 import json, resource, sys
 import numpy as np, torch
 from tsbench.contracts import Task
-from tsbench.data import task_data
+from tsbench.data import series_data
 from tsbench.data.series import SeriesTable
 from tsbench.evaluation.evaluate import evaluate
 from tsbench.models.last_value.model import LastValue
@@ -23,9 +23,9 @@ rows, horizon = 60_000, 24
 values = np.random.default_rng(0).standard_normal((rows, 7))
 time = np.datetime64("2000-01-01", "ns") + np.arange(rows) * np.timedelta64(1, "h")
 table = SeriesTable("user-waves", values, tuple("abcdefg"), ("1",) * 7, time, "PT1H", "r", "c")
-task_data.read_series = lambda name: table
+series_data.read_series = lambda name: table
 split = {"kind": "rows", "train": 1000, "validation": 100, "test": windows + horizon - 1}
-data = task_data.TaskData.open(Task.model_validate(task | {"horizon": horizon, "split": split}))
+data = series_data.SeriesData.open(Task.model_validate(task | {"horizon": horizon, "split": split}))
 model = LastValue(data.shape(48))
 arguments = ({"user-waves": data}, data.task, data.task.scenarios(), 48)
 data.windows("test", 48), data.seasonal_error

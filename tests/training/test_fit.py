@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tsbench.contracts import InputError, JobFailed
-from tsbench.data.windows import Batches
+from tsbench.data.cases import Batches
 from tsbench.training.checkpoint import BEST_WEIGHTS, LAST_CHECKPOINT, read_checkpoint
 from tsbench.training.module import NeuralForecaster
 from tsbench.training.weights import weights_hash
@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_finite_fails_the_job(fit_tiny):
 
 
 def test_a_batch_larger_than_the_training_part_cannot_be_dropped(fit_tiny):
-    with pytest.raises(InputError, match="325 training windows make no batch of 400"):
+    with pytest.raises(InputError, match="325 training cases make no batch of 400"):
         fit_tiny(batch_size=400, drop_last=True)
 
 

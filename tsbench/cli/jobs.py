@@ -70,8 +70,8 @@ def conduct_options(
 
 def evaluation_options(
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
-    ] = 256,
+        int | None, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
+    ] = None,
     drop_last: Annotated[
         bool, typer.Option("--drop-last", help="Parity: drop the last incomplete evaluation batch.")
     ] = False,

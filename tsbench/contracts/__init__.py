@@ -1,5 +1,6 @@
 """The suite's words as types. Imports pydantic, numpy and typing only; never torch."""
 
+from .conditions import CONDITIONS, Condition, Conditions, NotApplicable, Scenario, averages
 from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Variant
 from .errors import InputError, JobFailed
 from .forecast import Forecast, ForecastKind
@@ -13,14 +14,16 @@ from .result import (
     Track,
     TrainedOn,
 )
+from .split import LabelledSplit, Split
 from .strict import Strict, canonical_hash, parse
 from .suite import Suite, SuiteEntry
-from .task import CONDITIONS, Condition, Conditions, NotApplicable, Scenario, Split, Task
+from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError",
-    "JobFailed", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper",
-    "Provenance", "PublishedFigure", "Result", "ResultProvenance", "Scenario", "Sentinel", "SourceFile",
-    "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TimeAxis",
-    "Track", "TrainedOn", "Variant", "canonical_hash", "parse",
+    "JobFailed", "LabelledSplit", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable",
+    "Paper", "Provenance", "PublishedFigure", "Result", "ResultProvenance", "SampleLayout", "Scenario",
+    "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
+    "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "averages",
+    "canonical_hash", "parse",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ class Forecast:
     """Point, quantile or sample forecast of a batch.
 
     Attributes:
-        values: array or tensor of floats. `point`: (sample, lead_time, channel); `quantiles`: (quantile,
-            sample, lead_time, channel); `samples`: (realization, sample, lead_time, channel).
+        values: array or tensor, floating or complex. `point`: (sample, lead_time, channel), or the shape of
+            the target in another view; `quantiles`: (quantile, sample, lead_time, channel); `samples`:
+            (realization, sample, lead_time, channel).
         kind: which of the three.
         quantiles: the levels in (0, 1), ascending, for kind `quantiles`.
     """
@@ -24,7 +25,7 @@ class Forecast:
     def __post_init__(self) -> None:
         """Check that kind, rank and levels agree."""
         rank = 3 if self.kind == "point" else 4
-        if self.values.ndim != rank:
+        if self.values.ndim < rank:
             raise ValueError(f"a {self.kind} forecast has {rank} dimensions, not {self.values.ndim}")
         if (self.kind == "quantiles") != bool(self.quantiles):
             raise ValueError("quantile levels belong to a quantile forecast, and only to it")

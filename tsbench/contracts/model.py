@@ -1,7 +1,7 @@
 """What a model declares about itself, and the shape of a task that it is built for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -26,6 +26,7 @@ class TaskShape:
         past_covariates: names of the columns of the batch's `past_covariates`.
         future_covariates: names of the columns of the batch's `future_covariates`.
         step: nominal time step as an ISO 8601 duration, or None.
+        sizes: dimension → size of the context's further dimensions, in views that have such.
     """
 
     context: int
@@ -36,6 +37,7 @@ class TaskShape:
     past_covariates: tuple[str, ...] = ()
     future_covariates: tuple[str, ...] = ()
     step: str | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def target_index(self) -> tuple[int, ...]:
@@ -50,6 +52,10 @@ class Model(Protocol):
     Attributes:
         fits: `none` (zero-shot), `task` (once on the training part) or `series` (anew for each series).
         uses: reserved batch names that `predict` reads; the loader gathers no others.
+
+    Two further attributes are optional. `views`: the shapes that it takes, in order of preference, by
+    default `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a
+    `group`; each of its calls to `predict` then holds exactly one group.
     """
 
     fits: Fits
@@ -102,7 +108,15 @@ class DeclaredGap(Strict):
     """Tasks that a model cannot do by construction: neither missing nor imputed on a leaderboard."""
 
     tasks: tuple[str, ...]
+    """Shell patterns of names; a leading `!` means every name that does not match."""
     reason: str
+
+    def matches(self, task: str) -> bool:
+        """Whether the task of that name is meant."""
+        return any(
+            not fnmatchcase(task, pattern[1:]) if pattern.startswith("!") else fnmatchcase(task, pattern)
+            for pattern in self.tasks
+        )
 
 
 class ModelCard(Strict):
@@ -126,5 +140,4 @@ class ModelCard(Strict):
 
     def gap(self, task: str) -> DeclaredGap | None:
         """Why the model cannot do the task of that name, if it declares so."""
-        matching = (gap for gap in self.not_applicable if any(fnmatchcase(task, one) for one in gap.tasks))
-        return next(matching, None)
+        return next((gap for gap in self.not_applicable if gap.matches(task)), None)

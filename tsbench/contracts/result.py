@@ -118,11 +118,12 @@ class Result(Strict):
     forecast_kind: Literal["point", "quantiles", "samples"] = "point"
     primary: str
     scores: dict[str, dict[str, float | None]]
-    """Metric → condition → mean over the condition's scenarios; null where a scenario has no value."""
+    """Metric → condition → mean over the condition's scenarios; null where a scenario has no value. Where a
+    task's authors average over other scenarios, their mean is under the condition with `-published`."""
     scenarios: dict[str, int]
-    """Condition → number of scenarios that were evaluated."""
+    """Condition (and published average) → number of scenarios that were evaluated."""
     cases: int
-    """Forecast windows in the regular condition."""
+    """Forecast windows or samples in the first regular scenario."""
     skipped: dict[str, str] = {}
     """Scenario → why it was not evaluated (a data set that is not at hand)."""
     parity: dict[str, Any] = {}

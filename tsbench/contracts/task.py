@@ -4,109 +4,60 @@ The look-back is not part of a task: it is a choice of the entry, recorded in it
 immutable; a change makes a new version.
 """
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .conditions import (
+    CONDITIONS,
+    Condition,
+    Conditions,
+    NotApplicable,
+    Scenario,
+    ScenarioGrid,
+    Space,
+    expand,
+)
+from .split import LabelledSplit, Split
 from .strict import Strict, canonical_hash
-
-Condition = Literal["regular", "robustness", "generalisation"]
-CONDITIONS: tuple[Condition, ...] = ("regular", "robustness", "generalisation")
-Space = Literal["units", "normalised"]
-
-
-class Split(Strict):
-    """Chronological borders, in rows (`rows`) or shares of all rows (`ratio`).
-
-    For `ratio`, train = int(train · n) and test = int(test · n) rows; validation takes what is left, and
-    rows are used to the end. For `rows`, what follows the test rows is not used.
-    """
-
-    kind: Literal["rows", "ratio"]
-    train: float = Field(gt=0)
-    validation: float = Field(ge=0)
-    test: float = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> "Split":
-        total = self.train + self.validation + self.test
-        if self.kind == "ratio" and abs(total - 1) > 1e-9:
-            raise ValueError(f"the shares of a ratio split must sum to 1, not {total:g}")
-        if self.kind == "rows" and any(
-            value != int(value) for value in (self.train, self.validation, self.test)
-        ):
-            raise ValueError("a split in rows needs whole numbers")
-        return self
-
-    def borders(self, rows: int) -> tuple[int, int, int]:
-        """First row after the training, the validation and the test part.
-
-        Raises:
-            ValueError: where the data set has fewer rows than the split asks for.
-        """
-        if self.kind == "rows":
-            train, validation, test = int(self.train), int(self.validation), int(self.test)
-            if train + validation + test > rows:
-                raise ValueError(f"the split needs {train + validation + test} rows, the data have {rows}")
-            return train, train + validation, train + validation + test
-        train, test = int(self.train * rows), int(self.test * rows)
-        return train, rows - test, rows
-
-
-class DisturbanceGrid(Strict):
-    """A named disturbance of the context at one or several levels."""
-
-    name: str
-    parameter: str
-    """What the level means, for the scenario key: `snr_db`, `fraction`."""
-    levels: tuple[float, ...]
-    options: dict[str, float | int | str | bool] = {}
-    space: Space = "units"
-
-
-class ScenarioGrid(Strict):
-    """One entry of a condition: test data of `dataset` (default: the task's), disturbed or not."""
-
-    dataset: str | None = None
-    disturbance: DisturbanceGrid | None = None
-
-
-class NotApplicable(Strict):
-    """A condition that the task declares not applicable, with the reason."""
-
-    not_applicable: str
-
-
-class Conditions(Strict):
-    """The condition grid of a task."""
-
-    regular: tuple[ScenarioGrid, ...] = (ScenarioGrid(),)
-    robustness: tuple[ScenarioGrid, ...] | NotApplicable
-    generalisation: tuple[ScenarioGrid, ...] | NotApplicable
-
-
-class Scenario(Strict):
-    """One cell of the condition grid. `key` is stable: disturbances are drawn from it."""
-
-    key: str
-    condition: Condition
-    dataset: str
-    disturbance: str | None = None
-    level: float | None = None
-    options: dict[str, float | int | str | bool] = {}
-    space: Space = "units"
 
 
 class Unit(Strict):
     """The independent unit of the task's test part.
 
     `window_block`: consecutive windows, `windows` forecast origins each (default: twice the horizon), so
-    that the targets of two blocks that are not neighbours never overlap.
+    that the targets of two blocks that are not neighbours never overlap. `sample`: each sample of a store of
+    independent samples.
     """
 
-    kind: Literal["window_block"] = "window_block"
+    kind: Literal["window_block", "sample"] = "window_block"
     windows: int | None = Field(default=None, ge=1)
+
+
+class SampleLayout(Strict):
+    """Where a store of independent samples holds what a task forecasts."""
+
+    view: str
+    """The task's own shape, a name of `tsbench.data.views`: metrics and disturbances work in it."""
+    context: str
+    """Name of the array of contexts."""
+    target: str
+    """Name of the array of targets, with `lead_time` in place of `time`."""
+
+
+class TrainingNoise(Strict):
+    """A disturbance of the training and validation contexts, its level drawn uniformly for each case.
+
+    Drawn from (run seed, case, epoch) for training, from (task, case) for validation.
+    """
+
+    disturbance: str
+    low: float
+    high: float
+    draw: Literal["once", "each_epoch"]
+    """`once`: the same noise in every epoch."""
+    options: dict[str, float | int | str | bool] = {}
+    space: Space = "units"
 
 
 class Task(Strict):
@@ -133,9 +84,12 @@ class Task(Strict):
     period: int = Field(gt=0)
     """Main season in steps; models take it from here, never a hidden 24."""
     max_context: int = Field(gt=0)
-    split: Split
-    normalisation: Literal["none", "zscore"]
-    """`zscore`: per variable, mean and population standard deviation of the training rows."""
+    split: Annotated[Split | LabelledSplit, Field(discriminator="kind")]
+    samples: SampleLayout | None = None
+    """For a store of independent samples; without it the store holds one time series, cut into windows."""
+    normalisation: Literal["none", "zscore", "zscore_parts"]
+    """Mean and population standard deviation of the training part; `zscore`: of each variable;
+    `zscore_parts`: of all real parts and of all imaginary parts of the contexts, one pair each."""
     space: Space
     """Where metrics are computed: `normalised` values or physical `units`."""
     missing: Literal["refuse", "mask"] = "refuse"
@@ -143,8 +97,10 @@ class Task(Strict):
     conditions: Conditions
     metrics: tuple[str, ...]
     primary: str
+    training_noise: TrainingNoise | None = None
     unit: Unit = Unit()
-    cluster: Literal["dataset"] = "dataset"
+    cluster: str = "dataset"
+    """What shares its randomness beyond units: the data set, or a coordinate of the samples."""
 
     @field_validator("metrics")
     @classmethod
@@ -159,6 +115,19 @@ class Task(Strict):
             raise ValueError(f"primary metric '{self.primary}' is not among metrics {list(self.metrics)}")
         return self
 
+    @model_validator(mode="after")
+    def _samples_have_labels(self) -> "Task":
+        if (self.samples is None) != isinstance(self.split, Split):
+            raise ValueError("a split by labels belongs to a store of independent `samples`, and only to it")
+        if (self.samples is None) != (self.unit.kind == "window_block"):
+            raise ValueError("the unit of independent `samples` is `sample`, that of windows `window_block`")
+        return self
+
+    @property
+    def view(self) -> str:
+        """The task's own shape."""
+        return self.samples.view if self.samples else "sequence"
+
     @property
     def id(self) -> str:
         """Name and version, as disturbances and Results use it."""
@@ -171,7 +140,9 @@ class Task(Strict):
 
     @property
     def unit_windows(self) -> int:
-        """Forecast origins in one independent unit."""
+        """Cases in one independent unit."""
+        if self.unit.kind == "sample":
+            return 1
         return self.unit.windows or 2 * self.horizon
 
     def scenarios(self) -> list[Scenario]:
@@ -180,7 +151,7 @@ class Task(Strict):
             scenario
             for condition in CONDITIONS
             for grid in self.grids(condition)
-            for scenario in _expand(condition, grid, self.dataset)
+            for scenario in expand(condition, grid, self.dataset)
         ]
 
     def grids(self, condition: Condition) -> tuple[ScenarioGrid, ...]:
@@ -195,22 +166,3 @@ class Task(Strict):
             KeyError: where the grid has no such cell.
         """
         return {scenario.key: scenario for scenario in self.scenarios()}[key]
-
-
-def _expand(condition: Condition, grid: ScenarioGrid, dataset: str) -> Iterator[Scenario]:
-    data = f"dataset={grid.dataset}" if grid.dataset else ""
-    base: dict[str, Any] = {"condition": condition, "dataset": grid.dataset or dataset}
-    if grid.disturbance is None:
-        yield Scenario(key="/".join(filter(None, (condition, data))), **base)
-        return
-    disturbance = grid.disturbance
-    for level in disturbance.levels:
-        cell = f"{disturbance.name}/{disturbance.parameter}={level:g}"
-        yield Scenario(
-            key="/".join(filter(None, (condition, data, cell))),
-            disturbance=disturbance.name,
-            level=level,
-            options=disturbance.options,
-            space=disturbance.space,
-            **base,
-        )

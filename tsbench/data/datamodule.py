@@ -2,25 +2,23 @@
 
 import pytorch_lightning as pl
 
-from .windows import Batches, Windows
+from .cases import Batches, Cases, batch_size_for
 
-VALIDATION_BATCH = 512
+VALIDATION_SEQUENCES = 512
 
 
 class TaskDataModule(pl.LightningDataModule):
     """Batches of a task. A seed gives the same batches on every machine.
 
     Args:
-        train: training windows.
-        validation: validation windows.
-        batch_size: training windows a step.
-        seed: of the order of the training windows.
+        train: training cases.
+        validation: validation cases.
+        batch_size: training cases a step.
+        seed: of the order of the training cases.
         drop_last: leave out the last incomplete training batch.
     """
 
-    def __init__(
-        self, train: Windows, validation: Windows, batch_size: int, seed: int, drop_last: bool
-    ) -> None:
+    def __init__(self, train: Cases, validation: Cases, batch_size: int, seed: int, drop_last: bool) -> None:
         super().__init__()
         self.train, self.validation = train, validation
         self.batch_size, self.seed, self.drop_last = batch_size, seed, drop_last
@@ -30,5 +28,5 @@ class TaskDataModule(pl.LightningDataModule):
         return Batches(self.train, self.batch_size, seed=self.seed, drop_last=self.drop_last)
 
     def val_dataloader(self) -> Batches:
-        """Every validation window once, in order."""
-        return Batches(self.validation, VALIDATION_BATCH)
+        """Every validation case once, in order."""
+        return Batches(self.validation, batch_size_for(self.validation, VALIDATION_SEQUENCES))

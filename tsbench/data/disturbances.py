@@ -13,15 +13,19 @@ import numpy as np
 import torch
 
 from tsbench.contracts import InputError, Scenario
+from tsbench.contracts.conditions import PUBLISHED, Space
 
-from .batch import Batch
+from .batch import Batch, by_sample
+from .complex_noise import burst_noise, packet_drop, phase_noise, sample_awgn
 from .missing import fill_forward
 from .normalisation import Scale
 
-Disturbance = Callable[[Batch, Sequence[np.random.Generator], float, Mapping[str, Any], Scale], Batch]
+Level = float | torch.Tensor
+"""One number, or one for each sample, shape (sample,)."""
+Disturbance = Callable[[Batch, Sequence[np.random.Generator], Level, Mapping[str, Any], Any], Batch]
 
 
-def disturb(batch: Batch, scenario: Scenario, task: str, scale: Scale) -> Batch:
+def disturb(batch: Batch, scenario: Scenario, task: str, scale: Any) -> Batch:
     """The batch as the scenario disturbs it.
 
     Args:
@@ -35,14 +39,34 @@ def disturb(batch: Batch, scenario: Scenario, task: str, scale: Scale) -> Batch:
     """
     if scenario.disturbance is None or scenario.level is None:
         return batch
-    if scenario.disturbance not in DISTURBANCES:
-        raise InputError(f"Unknown disturbance '{scenario.disturbance}'; there are {', '.join(DISTURBANCES)}")
-    function = DISTURBANCES[scenario.disturbance]
-    generators = case_generators(task, scenario.key, batch["index"])
-    if scenario.space == "normalised":
-        return function(batch, generators, scenario.level, scenario.options, scale.in_model_space())
+    # Twins that count for different averages are drawn alike.
+    generators = case_generators(task, scenario.key.removesuffix(PUBLISHED), batch["index"])
+    return apply(
+        scenario.disturbance, batch, generators, scenario.level, scenario.options, scale, scenario.space
+    )
+
+
+def apply(
+    name: str,
+    batch: Batch,
+    generators: Sequence[np.random.Generator],
+    level: Level,
+    options: Mapping[str, Any],
+    scale: Any,
+    space: Space,
+) -> Batch:
+    """Apply the disturbance of that name in physical units or in model space; the batch is in model space.
+
+    Raises:
+        InputError: where there is no such disturbance.
+    """
+    if name not in DISTURBANCES:
+        raise InputError(f"Unknown disturbance '{name}'; there are {', '.join(DISTURBANCES)}")
+    function = DISTURBANCES[name]
+    if space == "normalised":
+        return function(batch, generators, level, options, scale.in_model_space())
     physical = batch.replace(context=scale.to_units(batch["context"]))
-    disturbed = function(physical, generators, scenario.level, scenario.options, scale.in_units())
+    disturbed = function(physical, generators, level, options, scale.in_units())
     return disturbed.replace(context=scale.to_model(disturbed["context"]))
 
 
@@ -57,7 +81,7 @@ def case_generators(task: str, scenario: str, index: torch.Tensor) -> list[np.ra
 def awgn(
     batch: Batch,
     generators: Sequence[np.random.Generator],
-    level: float,
+    level: Level,
     options: Mapping[str, Any],
     scale: Scale,
 ) -> Batch:
@@ -66,13 +90,13 @@ def awgn(
     _, steps, channels = context.shape
     draws = np.stack([one.standard_normal((steps, channels), np.float32) for one in generators])
     noise = torch.from_numpy(draws).to(context).flip(1)  # (sample, time, channel)
-    return batch.replace(context=context + noise * scale.std.to(context) * 10 ** (-level / 20))
+    return batch.replace(context=context + noise * scale.std.to(context) * 10 ** (-by_sample(level, 3) / 20))
 
 
 def missing_blocks(
     batch: Batch,
     generators: Sequence[np.random.Generator],
-    level: float,
+    level: Level,
     options: Mapping[str, Any],
     scale: Scale,
 ) -> Batch:
@@ -87,9 +111,10 @@ def missing_blocks(
     blocks = -(-steps // length) + 1
     lag = np.arange(steps)[:, None]
     masks = []
-    for generator in generators:
+    shares = level.tolist() if isinstance(level, torch.Tensor) else [level] * len(generators)
+    for generator, share in zip(generators, shares, strict=True):
         phase = generator.integers(length, size=channels)
-        lost = generator.random((blocks, channels)) < level
+        lost = generator.random((blocks, channels)) < share
         masks.append(~np.take_along_axis(lost, (lag + phase) // length, axis=0))
     observed = torch.from_numpy(np.stack(masks)).to(context.device).flip(1)  # (sample, time, channel)
     if "observed" in batch:
@@ -98,4 +123,11 @@ def missing_blocks(
     return batch.replace(context=filled, observed=observed)
 
 
-DISTURBANCES: dict[str, Disturbance] = {"awgn": awgn, "missing_blocks": missing_blocks}
+DISTURBANCES: dict[str, Disturbance] = {
+    "awgn": awgn,
+    "missing_blocks": missing_blocks,
+    "sample_awgn": sample_awgn,
+    "phase_noise": phase_noise,
+    "burst_noise": burst_noise,
+    "packet_drop": packet_drop,
+}

@@ -1,9 +1,23 @@
 """Normalisation fitted on the training part: physical units to model space and back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+
+
+class Affine(Protocol):
+    """What a task's data need of a normalisation, whatever its values are."""
+
+    def to_model(self, values: torch.Tensor) -> torch.Tensor:
+        """Physical units to model space."""
+        ...
+
+    def to_units(self, values: torch.Tensor) -> torch.Tensor:
+        """Model space to physical units."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,61 @@ class Scale:
     def channels(self, index: list[int]) -> "Scale":
         """The map of some of the channels."""
         return Scale(self.shift[index], self.factor[index], self.mean[index], self.std[index])
+
+
+@dataclass(frozen=True)
+class PartScale:
+    """An affine map of all real parts and one of all imaginary parts.
+
+    Attributes:
+        shift, factor: of real and imaginary part, model = (units − shift) / factor, float64, shape (2,).
+    """
+
+    shift: torch.Tensor
+    factor: torch.Tensor
+
+    def to_model(self, values: torch.Tensor) -> torch.Tensor:
+        """Physical units to model space; complex, any shape."""
+        parts = torch.view_as_real(values)
+        return torch.view_as_complex((parts - self.shift.to(parts)) / self.factor.to(parts))
+
+    def to_units(self, values: torch.Tensor) -> torch.Tensor:
+        """Model space to physical units; complex, any shape."""
+        parts = torch.view_as_real(values.contiguous())
+        return torch.view_as_complex(parts * self.factor.to(parts) + self.shift.to(parts))
+
+    def in_units(self) -> "PartScale":
+        """The same map."""
+        return self
+
+    def in_model_space(self) -> "PartScale":
+        """The same map."""
+        return self
+
+
+def fit_part_scale(blocks: Iterable[np.ndarray], kind: str) -> PartScale:
+    """Fit one map of real and one of imaginary parts.
+
+    Args:
+        blocks: the training part, complex, any shape, in physical units.
+        kind: `zscore_parts` (population standard deviation + 1e-8, as its authors add) or `none`.
+
+    Raises:
+        ValueError: where a value is not finite.
+    """
+    if kind == "none":
+        return PartScale(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    sums, squares, count = np.zeros(2), np.zeros(2), 0
+    for block in blocks:
+        for part, numbers in enumerate((np.real(block), np.imag(block))):
+            sums[part] += numbers.sum(dtype=np.float64)
+            squares[part] += np.square(numbers, dtype=np.float64).sum()
+        count += block.size
+    if not np.isfinite(squares).all():
+        raise ValueError("the training part holds NaN or infinite values")
+    mean = sums / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return PartScale(torch.from_numpy(mean), torch.from_numpy(deviation + 1e-8))
 
 
 def fit_scale(train: np.ndarray, kind: str) -> Scale:

@@ -1,220 +1,131 @@
-"""TaskData: a task opened on its store. Owns splits, normalisation, masks and forecast origins."""
+"""TaskData: a task opened on its store; what evaluation, training and jobs may ask of it, for any store."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from tsbench.contracts import InputError, Task, TaskShape
+from tsbench.contracts import InputError, Scenario, Task, TaskShape, TrainedOn
 
-from .calendar import calendar_features, calendar_names
-from .missing import fill_forward
-from .normalisation import Scale, fit_scale
-from .series import SeriesTable, read_series
-from .windows import Windows
+from .cases import Cases
+from .views import CASE_DIMENSIONS, VIEWS, target_dimensions
 
 SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
-class TaskData:
-    """The data of a task, ready to be cut into windows.
+class Example:
+    """A case for pictures: one variable's context and target.
+
+    Attributes:
+        variable: name.
+        stamps: time of each step, as text.
+        lead_times: of each step; 0 is the last of the context.
+        observed: value of each step, in metric space.
+        forecast: value of each step after the context.
+    """
+
+    variable: str
+    stamps: list[str]
+    lead_times: list[int]
+    observed: list[float]
+    forecast: list[float]
+
+
+class TaskData(ABC):
+    """The data of a task, ready to be gathered into batches.
 
     Attributes:
         task: the declaration.
-        table: the time series as stored, with the context's variables only.
-        targets: names of the scored variables.
-        borders: first row after the training, validation and test part.
-        scale: normalisation, fitted on the training rows.
-        values: model space, filled with the past, float32, shape (row, channel).
-        observed: mask of `values`, or None where nothing is missing.
+        targets: names of the scored variables; empty where scores are not told apart by variable.
+        scale: normalisation, fitted on the training part.
     """
 
     task: Task
-    table: SeriesTable
     targets: tuple[str, ...]
-    borders: tuple[int, int, int]
-    scale: Scale
-    values: torch.Tensor
-    observed: torch.Tensor | None
+    scale: Any
 
     @classmethod
     def open(cls, task: Task, dataset: str | None = None) -> "TaskData":
         """Open the task on its own data set, or on another one (an unseen place) by the same rules.
 
         Raises:
-            InputError: where data are missing, too short, or NaN although the task refuses NaN.
+            InputError: where data are missing, too short, damaged, or NaN although the task refuses NaN.
         """
-        table = _select(read_series(dataset or task.dataset), task)
-        try:
-            borders = task.split.borders(len(table.values))
-        except ValueError as error:
-            raise InputError(f"'{table.name}' is too short for {task.id}: {error}") from error
-        _refuse_missing(table, task, borders[2])
-        _refuse_unseen(table, task, borders[0])
-        scale = fit_scale(table.values[: borders[0]], task.normalisation)
-        raw = torch.from_numpy(table.values)
-        observed = ~raw.isnan()
-        filled = fill_forward(raw.nan_to_num(), observed, scale.mean)
-        return cls(
-            task=task,
-            table=table,
-            targets=table.variables if task.targets == "all" else task.targets,
-            borders=borders,
-            scale=scale,
-            values=scale.to_model(filled).float().contiguous(),
-            observed=None if bool(observed.all()) else observed,
-        )
+        if (task.view, task.view) not in VIEWS:
+            raise InputError(f"{task.id}: unknown view '{task.view}'; there are {', '.join(CASE_DIMENSIONS)}")
+        if task.samples is None:
+            from .series_data import SeriesData
 
-    def shape(self, context: int) -> TaskShape:
-        """What a model of that look-back is built for."""
-        return TaskShape(
-            context=context,
-            horizon=self.task.horizon,
-            period=self.task.period,
-            channels=self.table.variables,
-            targets=self.targets,
-            past_covariates=self._calendar_names,
-            future_covariates=self._calendar_names,
-            step=self.table.step,
-        )
+            return SeriesData.open(task, dataset)
+        from .sample_data import SampleData
 
-    def windows(self, split: SplitName, context: int) -> Windows:
-        """Every forecast window of a split; look-backs of validation and test reach into the part before.
+        return SampleData.open(task, dataset)
 
-        Raises:
-            InputError: where the look-back is longer than the task allows or the split has no window.
-        """
-        if context > self.task.max_context:
-            raise InputError(
-                f"{self.task.id} allows a context of at most {self.task.max_context}, not {context}"
-            )
-        first, last = self._origins(split, context)
-        # A look-back that reaches before the first row would leave target windows unscored, so it is refused.
-        if first > last or context > first:
-            raise InputError(
-                f"'{self.table.name}' is too short for {self.task.id}: {self._lack(split, context)}"
-            )
-        return Windows(
-            values=self.values,
-            truth=self._truth,
-            observed=self.observed,
-            past=self._calendar,
-            future=self._calendar,
-            origins=torch.arange(first, last + 1),
-            context=context,
-            horizon=self.task.horizon,
-            target_index=self.shape(context).target_index,
-        )
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The data set."""
 
-    def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
-        """A forecast in model space, (..., lead_time, target), in the space where the task is scored."""
-        if self.task.space == "normalised":
-            return forecast
-        return self._target_scale.to_units(forecast.double())
+    @property
+    @abstractmethod
+    def recipe(self) -> str:
+        """Hash of how the store was made."""
 
-    def from_units(self, forecast: torch.Tensor) -> torch.Tensor:
-        """A forecast in physical units, (..., lead_time, target), in the space where the task is scored."""
-        if self.task.space == "units":
-            return forecast
-        return self._target_scale.to_model(forecast.double())
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """Hash of the store's decoded values."""
 
     @cached_property
     def seasonal_error(self) -> torch.Tensor:
-        """Mean absolute seasonal difference of the training rows in metric space, float64, shape (target,).
+        """Scale of MASE in metric space, float64, shape (target,); empty where there are no targets."""
+        return torch.empty(0, dtype=torch.float64)
 
-        The scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season. NaN where the
-        training part is shorter than a season.
+    @abstractmethod
+    def shape(self, context: int) -> TaskShape:
+        """What a model of that look-back is built for, in the task's own shape."""
+
+    @abstractmethod
+    def windows(self, split: SplitName, context: int) -> Cases:
+        """Every case of a split.
+
+        Raises:
+            InputError: where the look-back is longer than the task allows or the split has no case.
         """
-        train = self._truth[: self.borders[0]].double()
-        difference = (train[self.task.period :] - train[: -self.task.period]).abs()
-        if self.observed is not None:
-            mask = self.observed[: self.borders[0]][:, self._target_columns]
-            both = mask[self.task.period :] & mask[: -self.task.period]
-            difference = torch.where(both, difference, torch.nan)
-        return difference.nanmean(dim=0)
 
-    @property
-    def trained_range(self) -> tuple[str, str]:
-        """First and last time stamp of the training part."""
-        return self.table.stamp(0), self.table.stamp(self.borders[0] - 1)
+    def test_cases(self, scenario: Scenario, context: int) -> Cases:
+        """Every case of a scenario, not yet disturbed."""
+        return self.windows("test", context)
 
-    def _origins(self, split: SplitName, context: int) -> tuple[int, int]:
-        start, end = self._rows(split)
-        return context if split == "train" else start, end - self.task.horizon
+    def cluster(self, scenario: Scenario) -> str:
+        """The cluster of a scenario's units."""
+        return scenario.dataset
 
-    def _lack(self, split: SplitName, context: int) -> str:
-        """What a split lacks that has no window."""
-        start, end = self._rows(split)
-        if split == "train":
-            return (
-                f"the train part has {end} rows, fewer than context {context} + horizon {self.task.horizon}"
-            )
-        if end - start < self.task.horizon:
-            return f"the {split} part has {end - start} rows, fewer than the horizon {self.task.horizon}"
-        return f"{start} rows lie before the {split} part, fewer than the context {context}"
+    @abstractmethod
+    def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
+        """A forecast in model space, in the space where the task is scored."""
 
-    def _rows(self, split: SplitName) -> tuple[int, int]:
-        """First row of a split, and the row after its last."""
-        train, validation, test = self.borders
-        return {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
+    @abstractmethod
+    def from_units(self, forecast: torch.Tensor) -> torch.Tensor:
+        """A forecast in physical units, in the space where the task is scored."""
 
-    @cached_property
-    def _target_columns(self) -> list[int]:
-        return [self.table.variables.index(name) for name in self.targets]
+    @abstractmethod
+    def trained_on(self) -> TrainedOn:
+        """The range of data that a model fitted on the training part has seen."""
 
-    @cached_property
-    def _target_scale(self) -> Scale:
-        return self.scale.channels(self._target_columns)
+    @abstractmethod
+    def choose_examples(self, cases: int) -> torch.Tensor:
+        """Which cases of the test part are shown: the same for every model."""
 
-    @cached_property
-    def _truth(self) -> torch.Tensor:
-        if self.task.space == "normalised":
-            return self.values[:, self._target_columns].contiguous()
-        return torch.from_numpy(self.table.values[:, self._target_columns]).nan_to_num().float().contiguous()
+    @abstractmethod
+    def illustrate(self, cases: Cases, case: int, forecast: torch.Tensor) -> list[Example]:
+        """A case for pictures, its forecast in metric space, without the sample dimension."""
 
-    @cached_property
-    def _calendar_names(self) -> tuple[str, ...]:
-        return calendar_names(self.table.step, dated=self.table.time.dtype.kind == "M")
-
-    @cached_property
-    def _calendar(self) -> torch.Tensor:
-        return torch.from_numpy(calendar_features(self.table.time, self._calendar_names))
-
-
-def _select(table: SeriesTable, task: Task) -> SeriesTable:
-    columns = table.columns(task.variables)
-    chosen = SeriesTable(
-        name=table.name,
-        values=np.ascontiguousarray(table.values[:, columns]),
-        variables=tuple(table.variables[column] for column in columns),
-        units=tuple(table.units[column] for column in columns),
-        time=table.time,
-        step=table.step,
-        recipe=table.recipe,
-        content=table.content,
-    )
-    chosen.columns(task.targets)
-    return chosen
-
-
-def _refuse_missing(table: SeriesTable, task: Task, end: int) -> None:
-    rows, columns = np.nonzero(np.isnan(table.values[:end]))
-    if len(rows) == 0 or task.missing == "mask":
-        return
-    raise InputError(
-        f"'{table.name}' has {len(rows)} missing values, the first in '{table.variables[columns[0]]}' at "
-        f"{table.stamp(int(rows[0]))}; {task.id} refuses missing values "
-        "(a task with `missing: mask` masks them)"
-    )
-
-
-def _refuse_unseen(table: SeriesTable, task: Task, train: int) -> None:
-    empty = np.isnan(table.values[:train]).all(axis=0)
-    if empty.any():
-        raise InputError(
-            f"'{table.name}' is too short for {task.id}: '{table.variables[int(empty.argmax())]}' has no "
-            f"value in the {train} training rows"
-        )
+    def forecast_shape(self, cases: int, context: int) -> tuple[int, ...]:
+        """Shape of the forecasts of some cases, in the task's own shape."""
+        shape = self.shape(context)
+        sizes = {"sample": cases, "lead_time": shape.horizon, "channel": len(shape.targets), **shape.sizes}
+        return tuple(sizes[name] for name in target_dimensions(self.task.view))

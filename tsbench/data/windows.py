@@ -1,15 +1,15 @@
-"""Windows of a split as batches: one gather from one contiguous tensor a batch, no loop over samples."""
+"""Windows of a time series as cases: one gather from one contiguous tensor a batch, no loop over samples."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 
 from .batch import Batch
+from .cases import Cases
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(Cases):
     """The forecast windows of one split for one look-back.
 
     Attributes:
@@ -73,48 +73,10 @@ class Windows:
             valid = self._targets(_gather(self.observed, origins, self.horizon))
         return _gather(self.truth, origins, self.horizon), valid
 
-    def batches(self, size: int, *, drop_last: bool = False) -> Iterator[Batch]:
-        """Batches in the order of the cases."""
-        yield from Batches(self, size, drop_last=drop_last)
-
     def _targets(self, window: torch.Tensor) -> torch.Tensor:
         if self.target_index == tuple(range(window.shape[-1])):
             return window
         return window[..., list(self.target_index)]
-
-
-class Batches:
-    """Batches of windows, shuffled anew each epoch where a seed is given; `len` is the number of batches.
-
-    The order depends on (seed, epoch) alone. `sampler` and `batch_sampler` make Lightning announce the epoch.
-    """
-
-    def __init__(
-        self, windows: Windows, size: int, *, seed: int | None = None, drop_last: bool = False
-    ) -> None:
-        self.windows, self.size, self.seed, self.drop_last = windows, size, seed, drop_last
-        self.epoch = 0
-        self.sampler, self.batch_sampler = self, None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration takes."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        cases = len(self.windows)
-        return cases // self.size if self.drop_last else -(-cases // self.size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        order = self._order()
-        for start in range(0, len(self) * self.size, self.size):
-            yield self.windows.gather(order[start : start + self.size])
-
-    def _order(self) -> torch.Tensor:
-        if self.seed is None:
-            return torch.arange(len(self.windows))
-        # Mixed so that (seed 0, epoch 1) and (seed 1, epoch 0) are different orders.
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
-        return torch.randperm(len(self.windows), generator=generator)
 
 
 def _gather(rows: torch.Tensor, starts: torch.Tensor, length: int) -> torch.Tensor:

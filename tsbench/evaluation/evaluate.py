@@ -2,23 +2,23 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from tsbench.contracts import Forecast, InputError, JobFailed, Model, Scenario, Task
+from tsbench.contracts import Forecast, InputError, JobFailed, Model, Scenario, Task, averages
 from tsbench.data.batch import Batch
+from tsbench.data.cases import Batches, batch_size_for
 from tsbench.data.disturbances import disturb
+from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
-from tsbench.data.windows import Batches, Windows
+from tsbench.data.views import View, target_dimensions, view_for
 
 from .examples import Examples
 from .forecast_store import ForecastWriter
 from .metrics import metric
 from .tally import Tally
-
-BATCH_SIZE = 256
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Evaluation:
     Attributes:
         tallies: one for each scenario, in the task's order.
         examples: columns of examples.parquet.
-        cases: forecast windows in the first regular scenario.
+        cases: cases in the first regular scenario.
         kind: kind of the forecasts.
         predict_seconds: time inside the model.
         predicted: number of forecasts made.
@@ -42,12 +42,14 @@ class Evaluation:
     predicted: int = 0
 
     def scores(self) -> dict[str, dict[str, float | None]]:
-        """Metric → condition → mean over the condition's scenarios; None where a scenario has no value."""
-        found: dict[str, dict[str, list[float | None]]] = {}
-        for tally in self.tallies:
-            for name, value in tally.values().items():
-                found.setdefault(name, {}).setdefault(tally.scenario.condition, []).append(value)
-        return {name: {key: _mean(values) for key, values in by.items()} for name, by in found.items()}
+        """Metric → average → mean over its scenarios; None where a scenario has no value."""
+        values = {tally.scenario.key: tally.values() for tally in self.tallies}
+        metrics = [metric.name for metric in self.tallies[0].metrics] if self.tallies else []
+        means = averages(tally.scenario for tally in self.tallies)
+        return {
+            name: {mean: _mean([values[key][name] for key in keys]) for mean, keys in means.items()}
+            for name in metrics
+        }
 
     def score_columns(self) -> dict[str, list[Any]]:
         """Columns of scores.parquet."""
@@ -65,7 +67,7 @@ def evaluate(
     scenarios: Sequence[Scenario],
     context: int,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     drop_last: bool = False,
     writer: ForecastWriter | None = None,
     report: Callable[[str, int, int], None] = lambda scenario, done, cases: None,
@@ -78,7 +80,7 @@ def evaluate(
         task: the declaration.
         scenarios: which cells of the condition grid.
         context: look-back in steps.
-        batch_size: cases a batch; scores do not depend on it.
+        batch_size: cases a batch, by default as many as hold 256 sequences; scores do not depend on it.
         drop_last: leave out the last incomplete batch, as some published tables did (a parity setting).
         writer: where forecasts are saved, or None.
         report: called after each batch with scenario key, cases done and cases in all.
@@ -88,48 +90,111 @@ def evaluate(
         JobFailed: where a forecast is not finite, or has another shape than the target.
     """
     evaluation = Evaluation()
-    device = next(model.parameters(), torch.empty(0)).device if isinstance(model, torch.nn.Module) else "cpu"
+    presenter = Presenter(model, task)
+    shown = _shown(scenarios)
     for scenario in scenarios:
         opened = data[scenario.dataset]
-        windows = opened.windows("test", context).using(*model.uses)
-        tally = tally_for(task, scenario, opened, len(windows))
-        batches = Batches(windows, batch_size, drop_last=drop_last)
+        cases = opened.test_cases(scenario, context).using(*model.uses)
+        tally = tally_for(task, scenario, opened, len(cases))
+        size = batch_size or batch_size_for(cases)
+        batches = Batches(cases, size, drop_last=drop_last)
         if len(batches) == 0:
-            raise InputError(
-                f"{len(windows)} test windows make no whole batch of {batch_size}; take a smaller one"
-            )
+            raise InputError(f"{len(cases)} test windows make no whole batch of {size}; take a smaller one")
         done = 0
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
-            forecast, seconds = _predict(model, disturbed.to(device))
+            forecast, seconds = presenter.predict(disturbed, context)
             evaluation.predict_seconds += seconds
             done += batch.size
             values = opened.to_metric_space(point(forecast).cpu())
-            _refuse_wrong(values, scenario, batch, (batch.size, task.horizon, len(opened.targets)))
-            observed, valid = windows.gather_truth(batch["index"])
+            observed, valid = cases.gather_truth(batch["index"])
+            _refuse_wrong(values, scenario, batch, observed, task)
             tally.update(values, observed, valid, opened.seasonal_error, batch["index"])
             if writer is not None:
                 writer.write(scenario, batch["index"], values)
             evaluation.kind = forecast.kind
-            report(scenario.key, done, len(windows))
+            report(scenario.key, done, len(cases))
         evaluation.tallies.append(tally)
         evaluation.predicted += done
         if scenario.condition == "regular" and not evaluation.cases:
             evaluation.cases = done
-            _add_examples(evaluation.examples, model, opened, windows, scenario, task, device)
+        if scenario is shown:
+            chosen = opened.choose_examples(len(cases))
+            batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
+            forecast, _ = presenter.predict(batch, context)
+            values = opened.to_metric_space(point(forecast).cpu())
+            evaluation.examples.add(scenario, opened, cases, chosen, values)
     return evaluation
 
 
+class Presenter:
+    """Presents a task's batches to a model: on its device, in its look-back and view, groups kept apart.
+
+    Args:
+        model: the forecaster.
+        task: whose batches they are.
+
+    Raises:
+        InputError: where the model takes no view that the task offers.
+    """
+
+    def __init__(self, model: Model, task: Task) -> None:
+        self.model = model
+        self.view = view_of(model, task)
+        self.couples = getattr(model, "couples", False)
+        neural = isinstance(model, torch.nn.Module)
+        self.device = next(model.parameters(), torch.empty(0)).device if neural else torch.device("cpu")
+        if neural:
+            model.eval()
+
+    def predict(self, batch: Batch, context: int) -> tuple[Forecast, float]:
+        """Forecast of a batch in the task's own shape, and the seconds inside the model."""
+        viewed = self.view.batch(shorten(batch, context)).to(self.device)
+        start = time.perf_counter()
+        with torch.inference_mode():
+            forecast = self._by_group(viewed) if self.couples else self.model.predict(viewed)
+        if viewed["index"].is_cuda:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        return self.view.forecast(forecast, batch), seconds
+
+    def _by_group(self, batch: Batch) -> Forecast:
+        """One call a group, so that forecasts do not depend on which samples share a batch."""
+        group = batch["group"] if "group" in batch else batch["index"]
+        parts = [self.model.predict(batch.take(group == one)) for one in group.unique_consecutive()]
+        axis = 0 if parts[0].kind == "point" else 1
+        return replace(parts[0], values=torch.cat([part.values for part in parts], dim=axis))
+
+
+def view_of(model: Any, task: Task) -> View:
+    """The view of a task that a model, or its class, takes.
+
+    Raises:
+        InputError: where it takes none that the task offers.
+    """
+    named = getattr(model, "__name__", type(model).__name__)
+    return view_for(task.view, getattr(model, "views", ("sequence",)), f"{named} on {task.name}")
+
+
 def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tally:
-    """An empty tally for a scenario of `cases` windows."""
+    """An empty tally for a scenario of that many cases.
+
+    Raises:
+        InputError: where a metric is for tasks of another shape.
+    """
+    metrics = [metric(name) for name in task.metrics]
+    for one in metrics:
+        if one.view != task.view:
+            raise InputError(f"{task.id}: the metric {one.name} is for the view {one.view}, not {task.view}")
     return Tally(
         scenario,
-        [metric(name) for name in task.metrics],
+        metrics,
         task.primary,
         data.targets,
         task.horizon,
         units=-(-cases // task.unit_windows),
         unit_windows=task.unit_windows,
+        cluster=data.cluster(scenario),
     )
 
 
@@ -144,44 +209,24 @@ def point(forecast: Forecast) -> torch.Tensor:
     return forecast.values[forecast.quantiles.index(0.5)]
 
 
-def _predict(model: Model, batch: Batch) -> tuple[Forecast, float]:
-    if isinstance(model, torch.nn.Module):
-        model.eval()
-    start = time.perf_counter()
-    with torch.inference_mode():
-        forecast = model.predict(batch)
-    if batch["index"].is_cuda:
-        torch.cuda.synchronize()
-    return forecast, time.perf_counter() - start
+def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:
+    """The scenario that examples are taken from: the middle one of the regular condition."""
+    regular = [scenario for scenario in scenarios if scenario.condition == "regular"]
+    return regular[len(regular) // 2] if regular else None
 
 
 def _refuse_wrong(
-    values: torch.Tensor, scenario: Scenario, batch: Batch, shape: tuple[int, int, int]
+    values: torch.Tensor, scenario: Scenario, batch: Batch, observed: torch.Tensor, task: Task
 ) -> None:
-    if tuple(values.shape) != shape:
+    if values.shape != observed.shape:
         raise JobFailed(
             f"The forecast in scenario '{scenario.key}' has the shape {list(values.shape)}; "
-            f"(sample, lead_time, channel) is {list(shape)}"
+            f"({', '.join(target_dimensions(task.view))}) is {list(observed.shape)}"
         )
     if not bool(values.isfinite().all()):
         wrong = int((~values.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         case = int(batch["index"][wrong])
         raise JobFailed(f"The forecast of case {case} in scenario '{scenario.key}' is not finite")
-
-
-def _add_examples(
-    examples: Examples,
-    model: Model,
-    data: TaskData,
-    windows: Windows,
-    scenario: Scenario,
-    task: Task,
-    device: torch.device | str,
-) -> None:
-    cases = examples.choose(len(windows))
-    batch = disturb(windows.gather(cases), scenario, task.id, data.scale)
-    forecast, _ = _predict(model, batch.to(device))
-    examples.add(scenario, data, windows, cases, data.to_metric_space(point(forecast).cpu()))
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -6,11 +6,8 @@ import torch
 
 from tsbench.contracts import Scenario
 from tsbench.contracts.result import EXAMPLE_COLUMNS
+from tsbench.data.cases import Cases
 from tsbench.data.task_data import TaskData
-from tsbench.data.windows import Windows
-
-CASES = 3
-VARIABLES = 3
 
 
 class Examples:
@@ -19,18 +16,12 @@ class Examples:
     def __init__(self) -> None:
         self.columns: dict[str, list[Any]] = {name: [] for name in EXAMPLE_COLUMNS}
 
-    @staticmethod
-    def choose(cases: int) -> torch.Tensor:
-        """Case indices spread evenly over the test part: the same for every model."""
-        shares = [(2 * number + 1) / (2 * CASES) for number in range(CASES)]
-        return torch.tensor(sorted({int(share * cases) for share in shares}))
-
     def add(
         self,
         scenario: Scenario,
         data: TaskData,
-        windows: Windows,
-        cases: torch.Tensor,
+        cases: Cases,
+        index: torch.Tensor,
         forecast: torch.Tensor,
     ) -> None:
         """Add some cases.
@@ -38,25 +29,21 @@ class Examples:
         Args:
             scenario: the cell that they belong to.
             data: the task's data.
-            windows: of the test part.
-            cases: case indices, shape (sample,).
-            forecast: in metric space, shape (sample, lead_time, target).
+            cases: of the scenario.
+            index: case indices, shape (sample,).
+            forecast: in metric space, in the task's own shape.
         """
-        tail = min(windows.context, 2 * windows.horizon)
-        for number, case in enumerate(cases.tolist()):
-            origin = int(windows.origins[case])
-            rows = range(origin - tail, origin + windows.horizon)
-            stamps = [data.table.stamp(row) for row in rows]
-            for variable, name in list(enumerate(data.targets))[-VARIABLES:]:
-                predicted = forecast[number, :, variable].float().tolist()
+        for number, case in enumerate(index.tolist()):
+            for example in data.illustrate(cases, case, forecast[number]):
+                rows = len(example.stamps)
                 added = {
-                    "scenario": [scenario.key] * len(rows),
-                    "case": [case] * len(rows),
-                    "variable": [name] * len(rows),
-                    "time": stamps,
-                    "lead_time": [row - origin + 1 for row in rows],
-                    "observed": windows.truth[rows.start : rows.stop, variable].tolist(),
-                    "forecast": [None] * tail + predicted,
+                    "scenario": [scenario.key] * rows,
+                    "case": [case] * rows,
+                    "variable": [example.variable] * rows,
+                    "time": example.stamps,
+                    "lead_time": example.lead_times,
+                    "observed": example.observed,
+                    "forecast": [None] * (rows - len(example.forecast)) + example.forecast,
                 }
                 for column, values in added.items():
                     self.columns[column] += values

@@ -1,8 +1,8 @@
 """Saved forecasts: a Zarr v3 group with one array a scenario, streamed out; untrusted ones are checked first.
 
 Array `regular` (or another scenario's key with every run of other characters than letters, digits, `.`, `=`
-and `-` replaced by `_`) has the dimensions (sample, lead_time, channel); the group's attributes name task,
-version, kind and space.
+and `-` replaced by `_`) is shaped as the task's target, (sample, lead_time, channel) for time series;
+the group's attributes name task, version, kind and space.
 """
 
 import json
@@ -16,9 +16,11 @@ from typing import Any
 import torch
 
 from tsbench.contracts import InputError, Scenario, Task
+from tsbench.data.views import is_complex, target_dimensions
 
 CODECS = {"bytes", "zstd", "blosc", "crc32c"}
 FLOATS = {"float16": 2, "float32": 4, "float64": 8}
+COMPLEX = {"complex64": 8, "complex128": 16}
 FILE_LIMIT, BYTE_LIMIT, JSON_LIMIT = 10_000, 10**9, 10**6
 CHUNK_CASES, CHUNK_BYTE_LIMIT = 256, 2**28
 
@@ -40,30 +42,33 @@ class ForecastWriter:
     def __init__(self, folder: Path, task: Task, model: str) -> None:
         import zarr
 
+        self.dimensions = target_dimensions(task.view)
+        self.dtype = "complex64" if is_complex(task.view) else "float32"
         self.group = zarr.open_group(folder, mode="w", zarr_format=3)
         self.group.attrs.update(
             {"task": task.name, "version": task.version, "kind": "point", "space": task.space, "model": model}
         )
 
-    def create(self, scenario: Scenario, shape: tuple[int, int, int]) -> None:
-        """Create the array of a scenario, shape (sample, lead_time, channel)."""
+    def create(self, scenario: Scenario, shape: tuple[int, ...]) -> None:
+        """Create the array of a scenario, of the shape of its targets."""
         from zarr.codecs import BloscCodec, Crc32cCodec
 
         self.group.create_array(
             array_name(scenario),
             shape=shape,
-            dtype="float32",
+            dtype=self.dtype,
             chunks=(min(CHUNK_CASES, shape[0]), *shape[1:]),
             compressors=[BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()],
-            dimension_names=("sample", "lead_time", "channel"),
+            dimension_names=self.dimensions,
             attributes={"scenario": scenario.key},
             fill_value=float("nan"),
         )
 
     def write(self, scenario: Scenario, cases: torch.Tensor, values: torch.Tensor) -> None:
-        """Write forecasts of consecutive cases, shape (sample, lead_time, channel)."""
+        """Write forecasts of consecutive cases."""
         start = int(cases[0])
-        self.group[array_name(scenario)][start : start + len(cases)] = values.float().numpy()  # type: ignore[index]
+        array = self.group[array_name(scenario)]
+        array[start : start + len(cases)] = values.numpy().astype(self.dtype)  # type: ignore[index]
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class SavedForecast:
     def batches(
         self, scenario: Scenario, size: int = CHUNK_CASES
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Case indices and values (sample, lead_time, channel), float64.
+        """Case indices and values, in double precision.
 
         Raises:
             InputError: where a chunk is damaged or a value is not finite.
@@ -99,17 +104,17 @@ class SavedForecast:
         for start in range(0, array.shape[0], size):
             cases = torch.arange(start, min(start + size, array.shape[0]))
             try:
-                values = torch.from_numpy(array[start : start + size]).double()  # type: ignore[arg-type]
+                values = torch.from_numpy(array[start : start + size])  # type: ignore[arg-type]
             except (ValueError, RuntimeError, OSError) as error:
                 raise InputError(
                     f"{self.folder}: cases from {start} of '{scenario.key}' are damaged: {error}"
                 ) from error
             if not bool(values.isfinite().all()):
                 raise InputError(f"{self.folder}: '{scenario.key}' has values that are missing or not finite")
-            yield cases, values
+            yield cases, values.to(torch.complex128 if values.is_complex() else torch.float64)
 
 
-def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, int]]) -> SavedForecast:
+def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]]) -> SavedForecast:
     """Check a forecast that was made elsewhere before a single chunk is read.
 
     Args:
@@ -119,8 +124,8 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, i
 
     Raises:
         InputError: where it is not a Zarr v3 directory, holds links, is too large, uses other codecs than
-            `CODECS`, another dtype than a float, another shape than the task's, huge chunks, or lacks the
-            regular scenario.
+            `CODECS`, another dtype than a float (a complex number, where the task's values are such), another
+            shape than the task's, huge chunks, or lacks the regular scenarios.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a Zarr directory")
@@ -142,7 +147,7 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, int, i
             raise InputError(
                 f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here"
             )
-        _check_array(folder / array_name(scenario), shapes[scenario.key])
+        _check_array(folder / array_name(scenario), shapes[scenario.key], task.view)
     model = str(attributes.get("model", re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.stem)))
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", model):
         raise InputError(f"{folder}: attribute 'model' must be a name of letters, digits, '_', '.' and '-'")
@@ -179,16 +184,18 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
     return metadata
 
 
-def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
+def _check_array(folder: Path, shape: tuple[int, ...], view: str) -> None:
     metadata = _metadata(folder / "zarr.json", "array")
     dtype = metadata.get("data_type")
-    if not isinstance(dtype, str) or dtype not in FLOATS:
-        raise InputError(f"{folder} has the dtype '{dtype}'; it must be one of {sorted(FLOATS)}")
+    allowed = COMPLEX if is_complex(view) else FLOATS
+    if not isinstance(dtype, str) or dtype not in allowed:
+        raise InputError(f"{folder} has the dtype '{dtype}'; it must be one of {sorted(allowed)}")
     if metadata.get("shape") != list(shape):
         raise InputError(
-            f"{folder} has the shape {metadata.get('shape')}; (sample, lead_time, channel) is {list(shape)}"
+            f"{folder} has the shape {metadata.get('shape')}; "
+            f"({', '.join(target_dimensions(view))}) is {list(shape)}"
         )
-    _check_chunks(folder, metadata.get("chunk_grid"), FLOATS[dtype])
+    _check_chunks(folder, metadata.get("chunk_grid"), len(shape), allowed[dtype])
     codecs = metadata.get("codecs")
     if not isinstance(codecs, list):
         raise InputError(f"{folder}: 'codecs' must be a list")
@@ -199,7 +206,7 @@ def _check_array(folder: Path, shape: tuple[int, int, int]) -> None:
         raise InputError(f"{folder} uses storage transformers; none is allowed")
 
 
-def _check_chunks(folder: Path, grid: Any, itemsize: int) -> None:
+def _check_chunks(folder: Path, grid: Any, dimensions: int, itemsize: int) -> None:
     """A chunk is decoded as a whole, so its size is bounded before one is read."""
     chunk = None
     if (
@@ -210,10 +217,10 @@ def _check_chunks(folder: Path, grid: Any, itemsize: int) -> None:
         chunk = grid["configuration"].get("chunk_shape")
     if (
         not isinstance(chunk, list)
-        or len(chunk) != 3
+        or len(chunk) != dimensions
         or not all(type(one) is int and one > 0 for one in chunk)
     ):
-        raise InputError(f"{folder}: 'chunk_grid' must be regular, with three positive sizes")
+        raise InputError(f"{folder}: 'chunk_grid' must be regular, with {dimensions} positive sizes")
     if math.prod(chunk) * itemsize > CHUNK_BYTE_LIMIT:
         raise InputError(
             f"{folder} has chunks of {chunk} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes"

@@ -24,9 +24,11 @@ from tsbench.contracts import (
     TaskRecord,
     Track,
     TrainedOn,
+    averages,
 )
+from tsbench.data.cases import batch_size_for
 from tsbench.data.task_data import TaskData
-from tsbench.evaluation.evaluate import Evaluation, evaluate
+from tsbench.evaluation.evaluate import Evaluation, Presenter, evaluate, view_of
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
 from tsbench.training.build import NoHyperparameters, build, has_weights
@@ -40,7 +42,7 @@ from .fitted import WEIGHTS, read_fit, write_fit
 from .job import Job, versions
 
 FORECAST = "forecast.zarr"
-COST_CASES = 32
+COST_SEQUENCES = 32
 
 Report = Callable[[str, int, int], None]
 
@@ -59,9 +61,10 @@ class Execution:
         if job.options.device == "cuda" and not torch.cuda.is_available():
             raise InputError("There is no CUDA device that this build of torch can use; choose --device cpu")
         self.data = {name: TaskData.open(job.task, name) for name in job.recipes}
-        self.shape = self.data[job.task.dataset].shape(job.context)
         where = f"{job.model.name} on {job.task.name}"
         kind = job.model.load()
+        self.view = view_of(kind, job.task)
+        self.shape = self.view.shape(self.data[job.task.dataset].shape(job.context))
         record = getattr(kind, "Hyperparameters", NoHyperparameters)
         self.hyperparameters = fill(record, job.options.hyperparameters, f"{where}: hyperparameters")
         self.settings = fill(TrainingSettings, job.options.training, f"{where}: training")
@@ -147,8 +150,8 @@ class Execution:
             writer = ForecastWriter(temporary, job.task, job.model.name)
             for scenario in job.scenarios:
                 data = self.data[scenario.dataset]
-                cases = len(data.windows("test", job.context))
-                writer.create(scenario, (cases, job.task.horizon, len(data.targets)))
+                cases = len(data.test_cases(scenario, job.context))
+                writer.create(scenario, data.forecast_shape(cases, job.context))
             return evaluate(
                 self.model, self.data, job.task, job.scenarios, job.context, writer=writer, **options
             )
@@ -162,6 +165,7 @@ class Execution:
             settings=self.settings,
             folder=job.folder,
             uses=self.model.uses,
+            view=self.view,
             progress=self.progress,
             device=job.options.device,
         )
@@ -188,10 +192,10 @@ class Execution:
 
     def _predict_cost(self, evaluation: Evaluation, meter: Meter) -> StageCost:
         main = self.data[self.job.task.dataset].windows("test", self.job.context).using(*self.model.uses)
-        cases = min(COST_CASES, len(main))
-        batch = main.gather(torch.arange(cases)).to(self.job.options.device)
-        with torch.no_grad():
-            flops = count_flops(lambda: self.model.predict(batch))
+        cases = min(batch_size_for(main, COST_SEQUENCES), len(main))
+        batch = main.gather(torch.arange(cases))
+        presenter = Presenter(self.model, self.job.task)
+        flops = count_flops(lambda: presenter.predict(batch, self.job.context))
         per_case = None if flops is None else flops / cases
         return StageCost(
             seconds=evaluation.predict_seconds,
@@ -207,9 +211,6 @@ class Execution:
 
     def _result(self, evaluation: Evaluation, fitted: dict[str, Any], meter: Meter, command: str) -> Result:
         job = self.job
-        counts: dict[str, int] = {}
-        for scenario in job.scenarios:
-            counts[scenario.condition] = counts.get(scenario.condition, 0) + 1
         cost = {"fit": StageCost.model_validate(fitted["cost"])} if fitted else {}
         return Result(
             model=ModelRecord(
@@ -236,7 +237,7 @@ class Execution:
             forecast_kind=evaluation.kind,  # type: ignore[arg-type]
             primary=job.task.primary,
             scores=evaluation.scores(),
-            scenarios=counts,
+            scenarios={name: len(keys) for name, keys in averages(job.scenarios).items()},
             cases=evaluation.cases,
             skipped=job.skipped,
             parity={"drop_last": job.options.batch_size} if job.options.drop_last else {},
@@ -255,11 +256,7 @@ class Execution:
     def _trained_on(self, fitted: dict[str, Any]) -> tuple[TrainedOn, ...]:
         if not fitted:
             return ()
-        data = self.data[self.job.task.dataset]
-        start, end = data.trained_range
-        return (
-            TrainedOn(dataset=self.job.task.dataset, variables=data.table.variables, start=start, end=end),
-        )
+        return (self.data[self.job.task.dataset].trained_on(),)
 
 
 def discard(job: Job) -> None:

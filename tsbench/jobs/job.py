@@ -21,6 +21,8 @@ from tsbench.folders import runs_folder
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
 
+SEQUENCES = 256
+"""Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
 PACKAGES = ("numpy", "pytorch-lightning", "torch", "xarray", "zarr")
 
 
@@ -35,7 +37,7 @@ class Options:
         weights: a safetensors file to evaluate, or to start from when fitting.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
-        batch_size: cases a batch of the evaluation; scores do not depend on it.
+        batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
         drop_last: leave out the last incomplete evaluation batch (parity with some published tables).
     """
 
@@ -46,7 +48,7 @@ class Options:
     weights: Path | None = None
     device: str = "auto"
     threads: int | None = None
-    batch_size: int = 256
+    batch_size: int | None = None
     drop_last: bool = False
 
 
@@ -161,7 +163,7 @@ def resolve(
         weights=options.weights,
         device=_device(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
         drop_last=options.drop_last,
     )
     scenarios, skipped = scenarios_at_hand(task, options.conditions)

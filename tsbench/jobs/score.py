@@ -11,6 +11,7 @@ from tsbench.contracts import (
     ResultProvenance,
     TaskRecord,
     Track,
+    averages,
 )
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.data.task_data import TaskData
@@ -40,18 +41,15 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     if out is not None:
         _refuse_other(out)
     scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
-    # Test windows do not depend on the look-back; a look-back of one period exists in every task.
+    # Test cases do not depend on the look-back; a look-back of one period exists in every task.
     data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
-    cases = {name: len(opened.windows("test", task.period)) for name, opened in data.items()}
-    shapes = {
-        scenario.key: (cases[scenario.dataset], task.horizon, len(data[scenario.dataset].targets))
-        for scenario in scenarios
-    }
+    shapes = {}
+    for scenario in scenarios:
+        opened = data[scenario.dataset]
+        cases = len(opened.test_cases(scenario, task.period))
+        shapes[scenario.key] = opened.forecast_shape(cases, task.period)
     saved = check_forecast(forecast, task, shapes)
-    evaluation = _tally(saved, data, cases)
-    counts = {condition: 0 for condition in CONDITIONS}
-    for scenario in saved.scenarios:
-        counts[scenario.condition] += 1
+    evaluation = _tally(saved, data)
     missing = {one.key: "the forecast has no array for it" for one in scenarios if one not in saved.scenarios}
     result = Result(
         model=ModelRecord(name=saved.model, version=1, hyperparameters={}, parameters=None),
@@ -60,15 +58,15 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
             version=task.version,
             hash=task.hash,
             dataset=task.dataset,
-            recipe={name: opened.table.recipe for name, opened in data.items()},
-            content={name: opened.table.content for name, opened in data.items()},
+            recipe={name: opened.recipe for name, opened in data.items()},
+            content={name: opened.content for name, opened in data.items()},
         ),
         seed=0,
         track=Track(context=None, tuning="unknown", learning="unknown"),
         trained_on=(),
         primary=task.primary,
         scores=evaluation.scores(),
-        scenarios={condition: count for condition, count in counts.items() if count},
+        scenarios={name: len(keys) for name, keys in averages(saved.scenarios).items()},
         cases=evaluation.cases,
         skipped=skipped | missing,
         cost={},
@@ -95,20 +93,20 @@ def _refuse_other(out: Path) -> None:
         raise InputError(f"{out} exists and is no Result; choose another folder with --out")
 
 
-def _tally(saved: SavedForecast, data: dict[str, TaskData], cases: dict[str, int]) -> Evaluation:
+def _tally(saved: SavedForecast, data: dict[str, TaskData]) -> Evaluation:
     evaluation = Evaluation()
     for scenario in saved.scenarios:
         opened = data[scenario.dataset]
-        windows = opened.windows("test", opened.task.period)
-        tally = tally_for(opened.task, scenario, opened, cases[scenario.dataset])
+        cases = opened.test_cases(scenario, opened.task.period)
+        tally = tally_for(opened.task, scenario, opened, len(cases))
         for index, values in saved.batches(scenario):
             if saved.space != opened.task.space:
                 values = (
                     opened.from_units(values) if saved.space == "units" else opened.to_metric_space(values)
                 )
-            observed, valid = windows.gather_truth(index)
+            observed, valid = cases.gather_truth(index)
             tally.update(values, observed, valid, opened.seasonal_error, index)
         evaluation.tallies.append(tally)
         if scenario.condition == "regular" and not evaluation.cases:
-            evaluation.cases = cases[scenario.dataset]
+            evaluation.cases = len(cases)
     return evaluation

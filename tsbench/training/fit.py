@@ -38,7 +38,7 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
     )
     steps = len(module.train_dataloader())
     if steps == 0:
-        raise InputError(f"{len(module.train)} training windows make no batch of {settings.batch_size}")
+        raise InputError(f"{len(module.train)} training cases make no batch of {settings.batch_size}")
     resume = _resume_from(source.folder)
     checkpoint = EpochCheckpoint(source.folder, source.on_epoch)
     trainer = _trainer(settings, source, checkpoint)
@@ -72,15 +72,16 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
 
 
 class LearningRateSchedule(Callback):
-    """Sets each epoch's learning rate as a function of its number alone, so that resuming needs no state."""
+    """Sets each epoch's learning rate as a function of its number and the losses before it."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: TrainingSettings, checkpoint: EpochCheckpoint) -> None:
+        self.settings, self.checkpoint = settings, checkpoint
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the rate."""
+        losses = [epoch["validation_loss"] for epoch in self.checkpoint.history]
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = self.settings.learning_rate_at(trainer.current_epoch)
+            group["lr"] = self.settings.learning_rate_at(trainer.current_epoch, losses)
 
 
 class EpochBar(Callback):
@@ -117,9 +118,11 @@ class EpochBar(Callback):
 def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCheckpoint) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    callbacks: list[Callback] = [LearningRateSchedule(settings), checkpoint]
+    callbacks: list[Callback] = [LearningRateSchedule(settings, checkpoint), checkpoint]
     if settings.patience:
-        callbacks.append(EarlyStopping("validation_loss", patience=settings.patience, min_delta=0.0))
+        callbacks.append(
+            EarlyStopping("validation_loss", patience=settings.patience, min_delta=settings.min_delta)
+        )
     if source.progress:
         callbacks.append(EpochBar())
     return pl.Trainer(

@@ -15,6 +15,7 @@ from .settings import TrainingSettings
 from .source import FitReport, TaskSource
 
 LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+"""Losses of each value."""
 
 
 class NeuralForecaster(pl.LightningModule):
@@ -51,7 +52,6 @@ class NeuralForecaster(pl.LightningModule):
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
         """Training loss over the observed targets of a batch, a scalar."""
-        function = LOSSES[self.settings.loss]
         forecast, target = self(batch), batch["target"]
         if forecast.shape != target.shape:
             # Torch would stretch one to the other, and train something else.
@@ -59,6 +59,9 @@ class NeuralForecaster(pl.LightningModule):
                 f"{type(self).__name__}.forward gave the shape {tuple(forecast.shape)}; "
                 f"(sample, lead_time, target) is {tuple(target.shape)}"
             )
+        if self.settings.loss == "nmse":
+            return _normalised_squared_error(forecast, target, batch.get("valid"), reduction)
+        function = LOSSES[self.settings.loss]
         if "valid" not in batch:
             return function(forecast, target, reduction=reduction)
         each = torch.where(batch["valid"], function(forecast, target, reduction="none"), 0.0)
@@ -73,6 +76,8 @@ class NeuralForecaster(pl.LightningModule):
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> None:
         """Sums the loss over the validation windows, so that its mean does not depend on the batch size."""
         values = batch["valid"].sum() if "valid" in batch else batch["target"].numel()
+        if self.settings.loss == "nmse":
+            values = batch["target"].shape[:2].numel()
         self._losses["validation"].append((self.loss(batch, reduction="sum"), values))
 
     def on_train_epoch_end(self) -> None:
@@ -106,3 +111,14 @@ class NeuralForecaster(pl.LightningModule):
         self._losses[stage] = []
         total = torch.stack([loss.double() for loss in losses]).sum()
         return float(total / sum(counts))
+
+
+def _normalised_squared_error(
+    forecast: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None, reduction: str
+) -> torch.Tensor:
+    """Squared error over power of each sample and step; what is missing adds to neither."""
+    error, power = (forecast - target).square(), target.square()
+    if valid is not None:
+        error, power = torch.where(valid, error, 0.0), torch.where(valid, power, 0.0)
+    ratio = error.sum(dim=-1) / power.sum(dim=-1).clamp_min(torch.finfo(power.dtype).tiny)
+    return ratio.sum() if reduction == "sum" else ratio.mean()

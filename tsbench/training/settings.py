@@ -1,6 +1,7 @@
 """How a neural model is trained: a typed record, filled from a model's card and checked when it is read."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,48 +15,89 @@ class TrainingSettings:
     """Training of a neural model with Adam.
 
     Attributes:
-        loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets.
+        loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets; `nmse`: squared error over
+            power, both summed over the channels of a step, mean over samples and steps.
         learning_rate: of the first epochs.
         decay: factor on the learning rate after each further epoch.
         constant_epochs: epochs before the first decay; 2 repeats the reference codes, which call their
             schedule with the epoch just finished, so that epochs 1 and 2 run at the same rate.
+        plateau_patience: epochs without a lower validation loss before the learning rate falls by
+            `plateau_factor`; 0 never does this.
+        plateau_factor: of each such fall.
+        plateau_threshold: share by which a loss must be lower than the lowest before it to count.
+        plateau_cooldown: epochs after a fall in which none are counted.
+        minimum_learning_rate: that such falls leave.
         weight_decay: Adam's L2 term.
-        batch_size: windows a step.
+        batch_size: cases a step.
         epochs: at most.
         patience: epochs without a lower validation loss before training stops; 0 never stops early.
+        min_delta: by how much a loss must be lower to count for `patience`.
         drop_last: leave out the last incomplete training batch.
     """
 
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber", "nmse"] = "mse"
     learning_rate: float = 1e-3
     decay: float = 1.0
     constant_epochs: int = 2
+    plateau_patience: int = 0
+    plateau_factor: float = 0.1
+    plateau_threshold: float = 1e-4
+    plateau_cooldown: int = 0
+    minimum_learning_rate: float = 0.0
     weight_decay: float = 0.0
     batch_size: int = 32
     epochs: int = 10
     patience: int = 3
+    min_delta: float = 0.0
     drop_last: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        for name in ("learning_rate", "decay", "weight_decay"):
+        not_negative = (
+            "constant_epochs", "weight_decay", "patience", "min_delta", "minimum_learning_rate",
+            "plateau_patience", "plateau_threshold", "plateau_cooldown",
+        )  # fmt: skip
+        for name in ("learning_rate", "decay", "plateau_factor", *not_negative):
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be a finite number, not {getattr(self, name)}")
-        for name in ("learning_rate", "decay", "batch_size", "epochs"):
+        for name in ("learning_rate", "decay", "batch_size", "epochs", "plateau_factor"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("constant_epochs", "weight_decay", "patience"):
+        for name in not_negative:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
 
-    def learning_rate_at(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0.
+    def learning_rate_at(self, epoch: int, losses: Sequence[float] = ()) -> float:
+        """Learning rate of an epoch, counted from 0, after the validation losses of those before it.
 
         Example:
             >>> [TrainingSettings(learning_rate=1.0, decay=0.5).learning_rate_at(epoch) for epoch in range(4)]
             [1.0, 1.0, 0.5, 0.25]
         """
-        return self.learning_rate * self.decay ** max(0, epoch - max(self.constant_epochs, 1) + 1)
+        rate = self.learning_rate * self.decay ** max(0, epoch - max(self.constant_epochs, 1) + 1)
+        falls = self.plateaus(losses)
+        return max(rate * self.plateau_factor**falls, self.minimum_learning_rate) if falls else rate
+
+    def plateaus(self, losses: Sequence[float]) -> int:
+        """How often the losses stopped falling, by the rule of torch's ReduceLROnPlateau.
+
+        Example:
+            >>> TrainingSettings(plateau_patience=1).plateaus([1.0, 0.5, 0.5, 0.5, 0.4])
+            1
+        """
+        if not self.plateau_patience:
+            return 0
+        best, bad, cooling, falls = float("inf"), 0, 0, 0
+        for loss in losses:
+            if loss < best * (1 - self.plateau_threshold):
+                best, bad = loss, 0
+            else:
+                bad += 1
+            if cooling:
+                cooling, bad = cooling - 1, 0
+            if bad > self.plateau_patience:
+                falls, bad, cooling = falls + 1, 0, self.plateau_cooldown
+        return falls
 
 
 def fill(record: type[Record], values: dict[str, Any], where: str) -> Record:

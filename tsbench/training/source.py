@@ -1,13 +1,15 @@
-"""What a model is fitted on: the training and validation windows of a task. Test windows are out of reach."""
+"""What a model is fitted on: the training and validation cases of a task. Test cases are out of reach."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tsbench.contracts import TaskShape
+from tsbench.data.presented import NoiseSource, Presented, present
 from tsbench.data.task_data import TaskData
-from tsbench.data.windows import Windows
+from tsbench.data.views import View
 
 from .settings import TrainingSettings
 
@@ -19,10 +21,11 @@ class TaskSource:
     Attributes:
         data: the opened task. Fits use `train` and `validation` below.
         context: look-back in steps.
-        seed: of initial weights, order of the windows and dropout.
+        seed: of initial weights, order of the cases, noise in training and dropout.
         settings: of gradient training.
         folder: where checkpoints of an unfinished fit are kept, or None to keep none.
         uses: reserved batch names to gather.
+        view: in which the model takes the task.
         progress: draw a progress bar.
         device: where to train (`cpu`, `cuda`).
         on_epoch: called after each whole epoch.
@@ -34,6 +37,7 @@ class TaskSource:
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = None
     uses: frozenset[str] = frozenset({"context"})
+    view: View = field(default_factory=View)
     progress: bool = False
     device: str = "cpu"
     on_epoch: Callable[[], None] = lambda: None
@@ -41,17 +45,19 @@ class TaskSource:
     @property
     def shape(self) -> TaskShape:
         """What the model is built for."""
-        return self.data.shape(self.context)
+        return self.view.shape(self.data.shape(self.context))
 
-    @property
-    def train(self) -> Windows:
-        """Training windows, with targets."""
-        return self.data.windows("train", self.context).using("target", *self.uses)
+    @cached_property
+    def train(self) -> Presented:
+        """Training cases with the task's noise and with targets, as the model sees them."""
+        cases = self.data.windows("train", self.context).using("target", *self.uses)
+        return present(cases, self.view, NoiseSource.training(self.data.task, self.data.scale, self.seed))
 
-    @property
-    def validation(self) -> Windows:
-        """Validation windows, with targets."""
-        return self.data.windows("validation", self.context).using("target", *self.uses)
+    @cached_property
+    def validation(self) -> Presented:
+        """Validation cases with the task's noise and with targets, as the model sees them."""
+        cases = self.data.windows("validation", self.context).using("target", *self.uses)
+        return present(cases, self.view, NoiseSource.validation(self.data.task, self.data.scale))
 
 
 @dataclass(frozen=True)

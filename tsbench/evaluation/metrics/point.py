@@ -41,4 +41,4 @@ _SOURCE = "plain mean over windows, steps and variables, as sklearn.metrics"
 
 MSE = Metric("mse", "MSE", squared_error, _SOURCE)
 MAE = Metric("mae", "MAE", absolute_error, _SOURCE)
-RMSE = Metric("rmse", "RMSE", squared_error, f"square root of MSE; {_SOURCE}", root=True)
+RMSE = Metric("rmse", "RMSE", squared_error, f"square root of MSE; {_SOURCE}", finish="root")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tsbench import registry
 from tsbench.contracts import InputError, Split
-from tsbench.data import task_data
+from tsbench.data import series_data
 from tsbench.data.task_data import TaskData
 
 
@@ -20,7 +20,7 @@ def open_named(monkeypatch, waves):
 
     def open_(name: str, rows: int, variables: tuple[str, ...]) -> TaskData:
         table = replace(waves(rows, len(variables)), variables=variables)
-        monkeypatch.setattr(task_data, "read_series", lambda name: table)
+        monkeypatch.setattr(series_data, "read_series", lambda name: table)
         return TaskData.open(registry.task(name))
 
     return open_

@@ -1,0 +1,89 @@
+"""Cases of a split: whatever can be gathered into batches by case index, and the batches in their order."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+
+from .batch import Batch
+
+SEQUENCES = 256
+"""Sequences in a batch where nobody chose its size."""
+
+
+class Cases(ABC):
+    """The cases of a split, each with a context and a target.
+
+    Attributes:
+        context: look-back in steps.
+        horizon: steps to forecast.
+        width: sequences that a case holds; batches of wide cases are made of fewer.
+    """
+
+    context: int
+    horizon: int
+    width: int = 1
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def using(self, *names: str) -> "Cases":
+        """The same cases with these reserved names gathered."""
+
+    @abstractmethod
+    def gather(self, cases: torch.Tensor) -> Batch:
+        """The batch of some cases in model space; `cases`: int64, shape (sample,)."""
+
+    @abstractmethod
+    def gather_truth(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Scored values in the metric space, in the shape of the target, and their mask or None."""
+
+    def at_epoch(self, epoch: int) -> "Cases":
+        """The cases as an epoch of training sees them."""
+        return self
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Every case once, in an order drawn from the generator."""
+        return torch.randperm(len(self), generator=generator)
+
+    def batches(self, size: int, *, drop_last: bool = False) -> Iterator[Batch]:
+        """Batches of about `size` sequences in the order of the cases."""
+        yield from Batches(self, batch_size_for(self, size), drop_last=drop_last)
+
+
+def batch_size_for(cases: Cases, sequences: int = SEQUENCES) -> int:
+    """Cases in a batch of about that many sequences."""
+    return max(1, sequences // cases.width)
+
+
+class Batches:
+    """Batches of cases, shuffled anew each epoch where a seed is given; `len` is the number of batches.
+
+    The order depends on (seed, epoch) alone. `sampler` and `batch_sampler` make Lightning announce the epoch.
+    """
+
+    def __init__(self, cases: Cases, size: int, *, seed: int | None = None, drop_last: bool = False) -> None:
+        self.cases, self.size, self.seed, self.drop_last = cases, size, seed, drop_last
+        self.epoch = 0
+        self.sampler, self.batch_sampler = self, None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration takes."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        cases = len(self.cases)
+        return cases // self.size if self.drop_last else -(-cases // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order, cases = self._order(), self.cases.at_epoch(self.epoch)
+        for start in range(0, len(self) * self.size, self.size):
+            yield cases.gather(order[start : start + self.size])
+
+    def _order(self) -> torch.Tensor:
+        if self.seed is None:
+            return torch.arange(len(self.cases))
+        # Mixed so that (seed 0, epoch 1) and (seed 1, epoch 0) are different orders.
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        return self.cases.order(generator)
