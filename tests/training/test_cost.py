@@ -1,10 +1,14 @@
 """Cost: counted where it can be, null where it cannot, never 0."""
 
+import math
 import time
 
 import pytest
 import torch
 
+from tsbench.contracts import TaskShape
+from tsbench.models.ar.model import AR
+from tsbench.models.wiener.model import Wiener
 from tsbench.training.cost import count_flops, measure
 
 
@@ -47,10 +51,32 @@ def test_a_recurrent_layer_that_runs_as_plain_products_is_counted():
     assert found in (None, 2 * 2 * 10 * 3 * (16 * 8 + 16 * 16))  # null where the device has a fused one
 
 
-def test_fourier_transforms_are_null():
-    layer = torch.nn.Linear(9, 4)
+def test_fourier_transforms_are_counted_by_their_formula():
+    values = torch.randn(3, 16)
 
-    assert count_flops(lambda: layer(torch.fft.rfft(torch.randn(3, 16)).abs())) is None
+    assert count_flops(lambda: torch.fft.fft(values.to(torch.complex64))) == 5 * 3 * 16 * 4
+    assert count_flops(lambda: torch.fft.rfft(values)) == 2.5 * 3 * 16 * 4
+    assert count_flops(lambda: torch.fft.irfft(torch.fft.rfft(values))) == 2 * 2.5 * 3 * 16 * 4
+    assert count_flops(lambda: torch.fft.fft2(values.to(torch.complex64))) == pytest.approx(
+        5 * 3 * 16 * math.log2(48)
+    )
+
+
+def test_a_complex_product_is_four_real_ones():
+    real = torch.randn(2, 4, 5), torch.randn(2, 5, 6)
+    both = [one.to(torch.complex64) for one in real]
+
+    assert count_flops(lambda: real[0] @ real[1]) == 2 * 2 * 4 * 5 * 6
+    assert count_flops(lambda: both[0] @ both[1]) == 4 * 2 * 2 * 4 * 5 * 6
+    assert count_flops(lambda: both[0][0] @ both[1][0]) == 4 * 2 * 4 * 5 * 6
+
+
+def test_the_linear_predictors_of_csi_cost_what_was_published():  # csi_rrg sheet: AR 0.108, Wiener 0.157 GFLOP
+    shape = TaskShape(16, 4, 4, (), (), sizes={"antenna": 32, "subcarrier": 300})
+    batch = {"context": torch.randn(1, 32, 16, 300, dtype=torch.complex64)}
+
+    assert count_flops(lambda: AR(shape).predict(batch)) == pytest.approx(0.108e9, rel=0.005)
+    assert count_flops(lambda: Wiener(shape).predict(batch)) == pytest.approx(0.157e9, rel=0.005)
 
 
 def test_attention_is_counted_although_it_has_a_fused_fast_path():

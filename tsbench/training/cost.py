@@ -1,6 +1,7 @@
 """Cost of a stage: wall time, FLOPs, peak memory, energy. What cannot be counted is null."""
 
 import contextlib
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,9 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-UNCOUNTED = re.compile(r"rnn|lstm|gru|fft")
+UNCOUNTED = re.compile(r"rnn|lstm|gru")
 """Operators without a FLOP formula that hold most of the work where they occur."""
 
 
@@ -51,13 +52,16 @@ def measure(device: str = "cpu") -> Iterator[Meter]:
 def count_flops(run: Callable[[], Any]) -> float | None:
     """Floating-point operations of a call, 2 per multiply-add, with fused fast paths off.
 
+    A multiply-add of complex numbers is 8, a Fourier transform of n complex numbers 5 n log2 n (Cooley and
+    Tukey's count, as FFTW's authors report speeds), of n real numbers half of that.
+
     Returns:
         The count, or None where nothing was counted or an operator without a formula took part.
     """
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     seen = _OperatorNames()
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=_formulas())
     try:
         # The fused attention of the processor has no formula; the plain one consists of counted products.
         with sdpa_kernel(SDPBackend.MATH), counter, seen:
@@ -68,6 +72,38 @@ def count_flops(run: Callable[[], Any]) -> float | None:
     if total == 0 or any(UNCOUNTED.search(name) for name in seen.names):
         return None
     return float(total)
+
+
+def _formulas() -> dict[Any, Callable[..., float]]:
+    """Formulas for complex products, which torch counts as real ones, and for Fourier transforms."""
+    aten = torch.ops.aten
+    products = {
+        operator: _for_complex(flop_registry[operator])
+        for operator in (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
+    }
+    transforms = {
+        aten._fft_c2c: _fourier(5.0, of_output=False),
+        aten._fft_r2c: _fourier(2.5, of_output=False),
+        aten._fft_c2r: _fourier(2.5, of_output=True),
+    }
+    return {**products, **transforms}
+
+
+def _for_complex(formula: Callable[..., float]) -> Callable[..., float]:
+    def count(*args: Any, out_val: Any = None, **kwargs: Any) -> float:
+        return formula(*args, out_val=out_val, **kwargs) * (4 if out_val.is_complex() else 1)
+
+    count._get_raw = True  # type: ignore[attr-defined]  # tensors instead of shapes, for their dtype
+    return count
+
+
+def _fourier(factor: float, of_output: bool) -> Callable[..., float]:
+    def count(values: Any, axes: list[int], *args: Any, out_val: Any = None, **kwargs: Any) -> float:
+        whole = out_val if of_output else values
+        return factor * whole.numel() * math.log2(math.prod(whole.shape[axis] for axis in axes))
+
+    count._get_raw = True  # type: ignore[attr-defined]
+    return count
 
 
 class _OperatorNames(TorchDispatchMode):
