@@ -16,7 +16,7 @@ class Hyperparameters:
         filters: number of widths, as of csi_cnn.
     """
 
-    filters: int = 5
+    filters: int = 4
 
     def __post_init__(self) -> None:
         """One width is the image itself."""
@@ -25,7 +25,7 @@ class Hyperparameters:
 
 
 class CsiCnnSmall(CsiCnn):
-    """csi_cnn with five widths."""
+    """csi_cnn with four widths."""
 
     Hyperparameters: ClassVar[type] = Hyperparameters
 

@@ -72,7 +72,7 @@ def test_a_model_is_built_for_the_shape_that_it_sees():
 
     assert len(seen.channels) == 150 and seen.channels[:3] == ("0.re", "0.im", "1.re")
     assert seen.target_index == tuple(range(150))
-    assert not seen.sizes
+    assert not seen.sizes and not seen.past_covariates
 
 
 def test_the_first_view_that_the_task_offers_is_taken():
@@ -92,3 +92,9 @@ def test_the_inverse_needs_no_contiguous_forecast():
     transposed = view.batch(batch)["target"].transpose(1, 2).contiguous().transpose(1, 2)
 
     assert np.array_equal(view.forecast(Forecast(transposed), batch).values.numpy(), batch["target"].numpy())
+
+
+def test_past_covariates_are_there_without_columns():
+    seen = view_for("csi", ("sequence",)).batch(response_batch(2, 3, 4, 5))
+
+    assert seen["past_covariates"].shape == (6, 4, 0)

@@ -59,7 +59,7 @@ def test_the_published_cost(shape_of):  # 60.45 GFLOP a sample of 32 antennas, a
 
 def test_the_small_one_differs_in_its_default_size_alone(shape_of):
     shape = shape_of(16, 4, channels=150)
-    small, same = CsiCnnSmall(shape), CsiCnn(shape, Hyperparameters(filters=5))
+    small, same = CsiCnnSmall(shape), CsiCnn(shape, Hyperparameters(filters=4))
     same.load_state_dict(small.state_dict())
     context = torch.randn(3, 16, 150)
 

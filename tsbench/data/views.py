@@ -69,11 +69,12 @@ class ResponseAsSequence(View):
         return replace(shape, channels=names, targets=names, sizes={})
 
     def batch(self, batch: Batch) -> Batch:
-        """Sequences of one sample share its `group`; `index` counts sequences."""
+        """Sequences of one sample share its `group`; `index` counts sequences; covariates have no columns."""
         antennas = batch["context"].shape[1]
         tensors = {name: _as_sequence(batch[name]) for name in ("context", "target") if name in batch}
         group = batch["index"].repeat_interleave(antennas)
         place = torch.arange(antennas, device=group.device).repeat(batch.size)
+        tensors["past_covariates"] = tensors["context"][..., :0]
         return Batch(**tensors, index=group * antennas + place, group=group)
 
     def forecast(self, forecast: Forecast, batch: Batch) -> Forecast:

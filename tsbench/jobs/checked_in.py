@@ -119,7 +119,10 @@ def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
 
 
 def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> float:
-    """Largest difference of any aggregate score between a Result and its repetition."""
+    """Largest difference of any aggregate score between a Result and its repetition.
+
+    Absolute for scores up to 1, relative above: scores in physical units have any size.
+    """
     threads = result.provenance.threads
     options = replace(options_of(suite, entry), threads=threads)
     with tempfile.TemporaryDirectory() as runs:
@@ -139,7 +142,10 @@ def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> floa
     ]
     if any((old is None) != (new is None) for old, new in pairs):
         return float("inf")
-    return max((abs(old - new) for old, new in pairs if old is not None and new is not None), default=0.0)
+    return max(
+        (abs(old - new) / max(1.0, abs(old)) for old, new in pairs if old is not None and new is not None),
+        default=0.0,
+    )
 
 
 def _confirmed_key(result: Result) -> str:
