@@ -53,7 +53,8 @@ def test_noise_that_is_kept_equals_noise_that_is_drawn_again(training, monkeypat
     monkeypatch.setattr(presented, "KEPT_BYTES", 0)
     drawn = training("once")
 
-    assert kept.kept is not None and drawn.kept is None
+    assert kept.kept is not None
+    assert drawn.kept is None
     assert torch.equal(contexts(kept), contexts(drawn))
 
 
@@ -63,7 +64,8 @@ def test_validation_noise_does_not_depend_on_the_seed(open_responses):
     cases = data.windows("validation", 6)
 
     assert torch.equal(contexts(present(cases, View(), source)), contexts(present(cases, View(), source)))
-    assert source is not None and source.constant
+    assert source is not None
+    assert source.constant
 
 
 def test_levels_are_uniform_over_their_range(open_responses, responses):

@@ -59,7 +59,8 @@ def test_a_scenario_holds_the_samples_of_its_cell(open_responses):
 
     assert len(rows) == 7
     assert set(data.opened["split"].values[rows]) == {"test-unseen"}
-    assert set(data.opened["place"].values[rows]) == {"c"} and set(data.opened["speed"].values[rows]) == {20}
+    assert set(data.opened["place"].values[rows]) == {"c"}
+    assert set(data.opened["speed"].values[rows]) == {20}
     assert data.cluster(scenario) == "c-20"
 
 

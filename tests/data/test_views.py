@@ -70,9 +70,11 @@ def test_a_model_is_built_for_the_shape_that_it_sees():
     shape = TaskShape(16, 4, 4, (), (), sizes={"antenna": 8, "subcarrier": 75})
     seen = view_for("csi", ("sequence",)).shape(shape)
 
-    assert len(seen.channels) == 150 and seen.channels[:3] == ("0.re", "0.im", "1.re")
+    assert len(seen.channels) == 150
+    assert seen.channels[:3] == ("0.re", "0.im", "1.re")
     assert seen.target_index == tuple(range(150))
-    assert not seen.sizes and not seen.past_covariates
+    assert not seen.sizes
+    assert not seen.past_covariates
 
 
 def test_the_first_view_that_the_task_offers_is_taken():

@@ -100,7 +100,8 @@ def test_trained_cells_count_for_the_published_average_alone(open_responses):
     trained = [value for key, value in values.items() if key.startswith("generalisation/place=a/speed=1/")]
     scores = found.scores()["nmse"]
 
-    assert len(unseen) == 8 and len(trained) == 2
+    assert len(unseen) == 8
+    assert len(trained) == 2
     assert scores["generalisation-published"] == pytest.approx(sum(unseen) / 8)
     assert scores["generalisation"] == pytest.approx((sum(unseen) - sum(trained)) / 6)
     assert "regular-published" not in scores
@@ -136,7 +137,8 @@ def test_the_example_is_the_middle_regular_scenario_with_every_subcarrier(open_r
     assert set(examples["scenario"]) == {"regular/place=b/speed=1/sample_awgn/snr_db=0"}
     assert set(examples["variable"]) == {"0", "1", "2", "3", "4"}
     assert examples["lead_time"][:8] == [-5, -4, -3, -2, -1, 0, 1, 2]
-    assert examples["forecast"][:6] == [None] * 6 and all(examples["forecast"][6:8])
+    assert examples["forecast"][:6] == [None] * 6
+    assert all(examples["forecast"][6:8])
 
 
 def test_disturbances_are_the_same_bits_for_every_model_and_batch_size(open_responses):
@@ -166,7 +168,8 @@ def test_a_saved_forecast_of_responses_scores_as_its_model(open_responses, tmp_p
     saved = check_forecast(tmp_path, data.task, shapes)
     index, values = next(saved.batches(data.task.scenarios()[0]))
 
-    assert values.dtype == torch.complex128 and values.shape == (7, 3, 2, 5)
+    assert values.dtype == torch.complex128
+    assert values.shape == (7, 3, 2, 5)
     observed, _ = data.test_cases(data.task.scenarios()[0], CONTEXT).gather_truth(index)
     error = (values - observed).abs().square().sum(dim=-1) / observed.abs().square().sum(dim=-1)
     assert float(error.mean()) == pytest.approx(whole.tallies[0].values()["nmse"], rel=1e-5)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsbench.contracts import ModelCard, Result, Suite, Task
+from tsbench.contracts import ModelCard, Result, Scenario, Suite, Task, averages
 from tsbench.contracts.result import EXAMPLE_COLUMNS, SCORE_COLUMNS, UNIT_COLUMNS
 from tsbench.evaluation.record import write_result
 from tsbench.leaderboard.collect import Catalogue
@@ -41,6 +41,34 @@ def make_task(
         "primary": "mse",
     }
     return Task.model_validate(declaration | changes)
+
+
+def make_cells_task(name: str = "cells-4", **changes: Any) -> Task:
+    """A task with cells: 8 trained ones, 16 others of which 4 were trained on, and a quirk of its authors."""
+    cells = {"model": ["A", "B"], "spread": [10, 100], "speed": [1, 30]}
+    unseen = {"model": ["A", "C"], "spread": [10, 100], "speed": [1, 3, 9, 30]}
+    noise = {"name": "white_noise", "parameter": "snr_db", "levels": [0, 10, 20]}
+    drop = {"name": "packet_drop", "parameter": "probability", "levels": [0.1, 0.2]}
+    quirk = drop | {"options": {"compat": True}}
+    conditions = {
+        "regular": [{"cells": cells, "disturbance": noise}],
+        "robustness": [
+            {"cells": cells, "disturbance": drop, "counts": "condition"},
+            {"cells": cells, "disturbance": quirk, "counts": "published"},
+        ],
+        "generalisation": [{"part": "unseen", "cells": unseen, "trained": cells, "disturbance": noise}],
+    }
+    shape = {
+        "samples": {"view": "csi", "context": "history", "target": "target"},
+        "split": {"kind": "labels", "test": "test"},
+        "normalisation": "zscore_parts",
+        "unit": {"kind": "sample"},
+        "cluster": "cell",
+        "metrics": ["nmse", "nmse_db", "se"],
+        "primary": "nmse",
+        "conditions": conditions,
+    }
+    return make_task(name, **(shape | changes))
 
 
 def make_card(name: str, **changes: Any) -> ModelCard:
@@ -99,8 +127,8 @@ def save_result(
         s.key: np.array([errors(model, task.name, s.key, unit, seed) for unit in range(units)]) for s in run
     }
     value = {key: float(values.mean()) for key, values in by_unit.items()}
-    conditions = list(dict.fromkeys(scenario.condition for scenario in run))
-    means = {c: float(np.mean([value[s.key] for s in run if s.condition == c])) for c in conditions}
+    keys = averages(run)
+    means = {name: float(np.mean([value[key] for key in mine])) for name, mine in keys.items()}
     record: dict[str, Any] = {
         "model": {"name": model, "version": 1, "hyperparameters": {}, "parameters": 1000 + len(model)},
         "task": {
@@ -114,9 +142,9 @@ def save_result(
         "seed": seed,
         "track": {"context": 96, "tuning": "default", "learning": "fitted"},
         "trained_on": [],
-        "primary": "mse",
-        "scores": {"mse": means, "mae": {key: one / 2 for key, one in means.items()}},
-        "scenarios": {c: sum(s.condition == c for s in run) for c in conditions},
+        "primary": task.primary,
+        "scores": {m: {key: _metric(m, one) for key, one in means.items()} for m in task.metrics},
+        "scenarios": {name: len(mine) for name, mine in keys.items()},
         "cases": 100,
         "skipped": skip,
         "cost": {
@@ -142,10 +170,19 @@ def save_result(
         folder,
         Result.model_validate(record),
         _scores(task, run, value),
-        _units(run, by_unit, cluster or (lambda dataset, unit: dataset)),
-        _examples(task, seed, len(model)) if examples else None,
+        _units(task, run, by_unit, cluster),
+        _examples(task, len(model)) if examples else None,
     )
     return folder
+
+
+def _metric(name: str, error: float) -> float:
+    """A value of a metric that goes with an error of the primary metric."""
+    return {"mae": error / 2, "se": 8 - error, "nmse_db": 10 * float(np.log10(error))}.get(name, error)
+
+
+def _cluster(scenario: Scenario) -> str:
+    return "/".join(map(str, scenario.cell.values())) or scenario.dataset
 
 
 def _scores(task: Task, run: Sequence[Any], value: dict[str, float]) -> dict[str, list[Any]]:
@@ -162,24 +199,30 @@ def _scores(task: Task, run: Sequence[Any], value: dict[str, float]) -> dict[str
             10.0,
         )
         for s in run
-        for metric in ("mse", "mae")
+        for metric in task.metrics
         for lead in (None, *range(1, task.horizon + 1))
     ]
     return {name: [row[index] for row in rows] for index, name in enumerate(SCORE_COLUMNS)}
 
 
 def _units(
-    run: Sequence[Any], by_unit: dict[str, Any], cluster: Callable[[str, int], str]
+    task: Task,
+    run: Sequence[Any],
+    by_unit: dict[str, Any],
+    cluster: Callable[[str, int], str] | None,
 ) -> dict[str, list[Any]]:
     rows = [
-        (s.key, s.condition, cluster(s.dataset, unit), unit, "mse", 50.0 * error, 50.0)
+        (s.key, s.condition, label, unit, task.primary, 50.0 * error, 50.0)
         for s in run
         for unit, error in enumerate(by_unit[s.key])
+        for label in [cluster(s.dataset, unit) if cluster else _cluster(s)]
     ]
     return {name: [row[index] for row in rows] for index, name in enumerate(UNIT_COLUMNS)}
 
 
-def _examples(task: Task, seed: int, shift: int) -> dict[str, list[Any]]:
+def _examples(task: Task, shift: int) -> dict[str, list[Any]]:
+    if task.view != "sequence":
+        return _response_example(task, shift)
     rows = [
         ("regular", case, variable, f"2026-01-0{case + 1}T{12 + lead:02d}:00:00", lead, wave, forecast)
         for case in range(2)
@@ -187,6 +230,17 @@ def _examples(task: Task, seed: int, shift: int) -> dict[str, list[Any]]:
         for lead in range(-7, task.horizon + 1)
         for wave in [float(np.sin(lead / 3 + case))]
         for forecast in [None if lead < 1 else wave + 0.02 * shift]
+    ]
+    return {name: [row[index] for row in rows] for index, name in enumerate(EXAMPLE_COLUMNS)}
+
+
+def _response_example(task: Task, shift: int) -> dict[str, list[Any]]:
+    rows = [
+        (task.scenarios()[0].key, 3, str(feature), str(lead), lead, magnitude, forecast)
+        for feature in range(6)
+        for lead in range(-7, task.horizon + 1)
+        for magnitude in [1 + float(np.sin(lead / 3 + feature))]
+        for forecast in [None if lead < 1 else magnitude + 0.02 * shift]
     ]
     return {name: [row[index] for row in rows] for index, name in enumerate(EXAMPLE_COLUMNS)}
 
@@ -229,6 +283,7 @@ def make() -> Any:
 
     class Make:
         task = staticmethod(make_task)
+        cells_task = staticmethod(make_cells_task)
         card = staticmethod(make_card)
         suite = staticmethod(make_suite)
         result = staticmethod(save_result)

@@ -134,3 +134,41 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         low, high = interval(aggregate.skill_score(replicates, 0, weights))
         covered += low[1] <= 1 - np.exp(-0.2) <= high[1]
     assert 0.86 <= covered / rounds <= 0.99
+
+
+def table_of(errors: np.ndarray) -> pd.DataFrame:
+    """Units of scenarios with a cluster of their own, errors (scenario, unit)."""
+    rows = [
+        (f"regular/{number}", "regular", f"cell{number % 4}", unit, "mse", value, 1.0)
+        for number, scenario in enumerate(errors)
+        for unit, value in enumerate(scenario)
+    ]
+    return pd.DataFrame(
+        rows, columns=["scenario", "condition", "cluster", "unit", "metric", "numerator", "denominator"]
+    )
+
+
+def test_a_task_in_blocks_has_the_replicates_of_the_whole():
+    errors = np.random.default_rng(5).lognormal(size=(2, 3, 8, 6))  # (entry, seed, scenario, unit)
+    keys = [(entry, seed) for entry in range(2) for seed in range(3)]
+    tables = {("ab"[entry], seed): table_of(errors[entry, seed]) for entry, seed in keys}
+    parts = bootstrap.blocks(tables)
+    assert len(parts) == 4
+    whole = [bootstrap.task_units("t", ["a", "b"], [0, 1, 2], tables, "mse")]
+    divided = [bootstrap.task_units("t", ["a", "b"], [0, 1, 2], part, "mse") for part in parts]
+    assert [task.numerator.shape[:2] for task in divided] == [(6, 2)] * 4
+    cells = [("t", "regular")]
+    for one, other in zip(
+        replicate_errors(whole, cells, 50, 3), replicate_errors(divided, cells, 50, 3), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_clusters_that_share_a_scenario_stay_together():
+    table = table_of(np.ones((4, 2)))
+    shared = table.assign(scenario=table["scenario"].where(table["cluster"] != "cell3", "regular/0"))
+    assert [set(part["a", 0]["cluster"]) for part in bootstrap.blocks({("a", 0): shared})] == [
+        {"cell0", "cell3"},
+        {"cell1"},
+        {"cell2"},
+    ]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tsbench.leaderboard import charts
-from tsbench.leaderboard.labels import label_corners
+from tsbench.leaderboard.charts.forecasts import _choose_panels
+from tsbench.leaderboard.charts.labels import label_corners
 
 HOSTILE = "<script>alert('x')</script>\"&"
 ENTRIES = ["deep", "linear", HOSTILE]
@@ -81,7 +82,7 @@ def test_one_model_needs_no_entry_column():
 
 
 def test_panels_show_different_cases_before_different_variables():
-    chosen = charts._choose_panels(examples(), 3)
+    chosen = _choose_panels(examples(), 3)
     assert [case for _, case, _ in chosen[:2]] == [0, 5]
     assert len({(case, variable) for _, case, variable in chosen}) == 3
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tsbench.contracts import SuiteEntry
-from tsbench.leaderboard.collect import collect, read_pool
+from tsbench.leaderboard.collect import Catalogue, collect, read_pool
 from tsbench.leaderboard.entries import shown
 
 
@@ -158,6 +158,33 @@ def test_a_seed_with_half_of_the_scenarios_does_not_enter_the_mean(bench):
     rows = collection.scores[collection.scores["primary"] & (collection.scores["condition"] == "robustness")]
     assert rows.set_index("seed")["value"].isna().to_dict() == {0: False, 1: True}
     assert "missing" not in set(collection.states.query("task == 'one-4' and entry == 'naive'")["state"])
+
+
+def test_what_only_the_published_average_counts_is_not_missed(tmp_path, make):
+    task = make.cells_task()
+    skip = {one.key: "not wanted" for one in task.scenarios() if one.counts == "published"}
+    folder = make.result(tmp_path / "a", "naive", task, 0, skip=skip, units=2)
+    declared = Catalogue({task.name: task}, {"naive": make.card("naive")})
+    collection = collect(make.suite([task.name], ["naive"], [0]), read_pool([folder]), declared)
+    assert set(collection.states["state"]) == {"value"}
+    assert set(collection.scores["condition"]) == {"regular", "robustness", "generalisation"}
+    (stored,) = collection.stored.values()
+    assert not collection.usable(stored.result, "robustness-published")
+
+
+def test_a_published_average_never_ranks(tmp_path, make):
+    task = make.cells_task()
+
+    def errors(model, task, scenario, unit, seed):
+        return 100.0 if scenario.endswith("-published") else 1.0
+
+    folder = make.result(tmp_path / "a", "naive", task, 0, errors, units=2)
+    declared = Catalogue({task.name: task}, {"naive": make.card("naive")})
+    collection = collect(make.suite([task.name], ["naive"], [0]), read_pool([folder]), declared)
+    assert set(collection.scores[collection.scores["primary"]]["value"]) == {1.0}
+    (stored,) = collection.stored.values()
+    assert stored.result.scores["nmse"]["robustness-published"] == 100.0
+    assert collection.usable(stored.result, "robustness-published")
 
 
 def test_an_unreadable_result_is_listed_and_stops_nothing(bench):

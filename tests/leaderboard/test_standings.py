@@ -131,3 +131,27 @@ def test_units_add_up_to_the_scores(wide):
     found = standings(wide, resamples=2000)
     row = found.table.set_index("entry").loc["deep"]
     assert (row["skill_low"] + row["skill_high"]) / 2 == pytest.approx(row["skill"], abs=0.03)
+
+
+def test_what_only_the_published_average_counts_does_not_move_an_interval(tmp_path, make):
+    task = make.cells_task()
+
+    def table(name: str, published: float) -> pd.DataFrame:
+        def errors(model, task, scenario, unit, seed):
+            noise = 1 + 0.01 * (sum(map(ord, scenario)) % 7) + 0.02 * unit + 0.01 * seed
+            worse = published if scenario.endswith("-published") and model == "deep" else 1.0
+            return {"naive": 1.0, "deep": 0.5}[model] * noise * worse
+
+        folders = [
+            make.result(tmp_path / name / f"{model}-{seed}", model, task, seed, errors, units=2)
+            for model in ("naive", "deep")
+            for seed in range(5)
+        ]
+        suite = make.suite([task.name], ["naive", "deep"], range(5))
+        declared = Catalogue({task.name: task}, {one: make.card(one) for one in ("naive", "deep")})
+        collection = collect(suite, read_pool(folders), declared)
+        found = standings(collection, resamples=50)
+        assert found.uncertainty.kind == "interval"
+        return found.table
+
+    pd.testing.assert_frame_equal(table("plain", 1.0), table("quirk", 1000.0))

@@ -117,13 +117,35 @@ def task_units(
     )
 
 
+def blocks(tables: Mapping[tuple[str, int], pd.DataFrame]) -> list[dict[tuple[str, int], pd.DataFrame]]:
+    """Divide the tables of a task into parts that share no cluster and no scenario.
+
+    An array of all units × all scenarios would be nearly empty where each scenario has units of its own (the
+    cells of a grid). The parts together give the same replicates as the whole.
+
+    Args:
+        tables: (entry, seed) → table with the columns `UNIT_COLUMNS`.
+    """
+    pairs = pd.concat([table[["scenario", "cluster"]].drop_duplicates() for table in tables.values()])
+    part = {cluster: cluster for cluster in sorted(set(pairs["cluster"]))}
+    for _, together in pairs.groupby("scenario")["cluster"]:
+        joined = {part[cluster] for cluster in together}
+        if len(joined) > 1:
+            part = {cluster: min(joined) if one in joined else one for cluster, one in part.items()}
+    found: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
+    for key, table in tables.items():
+        for name, rows in table.groupby(table["cluster"].map(part)):
+            found.setdefault(str(name), {})[key] = rows
+    return [found[name] for name in sorted(found)]
+
+
 def replicate_errors(
     tasks: Sequence[TaskUnits], cells: Sequence[tuple[str, str]], resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Errors of all cells in all replicates.
 
     Args:
-        tasks: statistics by unit; all with the same entries and seeds.
+        tasks: statistics by unit; all with the same entries and seeds. A task may come in several `blocks`.
         cells: (task, condition) in the order of the result.
         resamples: number of replicates.
         seed: of the resampling, not of any model.
@@ -134,20 +156,24 @@ def replicate_errors(
     """
     drawn = _cluster_counts(sorted({cluster for task in tasks for cluster in task.clusters}), resamples, seed)
     seeds = _seed_counts(tasks, resamples, seed)  # (replicate, entry, seed)
-    errors = np.full((resamples, len(cells), tasks[0].numerator.shape[2]), np.nan)
-    weights = np.zeros((resamples, len(cells)))
+    total = np.zeros((resamples, len(cells), tasks[0].numerator.shape[2]))
+    known = np.zeros_like(total)  # scenarios with a value
+    weights, sizes = np.zeros((resamples, len(cells))), np.zeros(len(cells))
     for task in tasks:
         counts = _unit_counts(task, drawn, resamples, seed)  # (replicate, unit)
         values = _scenario_values(task, counts, seeds)  # (replicate, scenario, entry)
         for number, (name, condition) in enumerate(cells):
-            if name != task.task:
-                continue
             mine = [index for index, one in enumerate(task.conditions) if one == condition]
-            errors[:, number] = _nanmean(values[:, mine], axis=1)
-            weights[:, number] = _cluster_share(task, mine) @ np.stack(
-                [drawn[c] for c in sorted(set(task.clusters))]
-            )
-    return errors, weights
+            if name != task.task or not mine:
+                continue
+            there = ~np.isnan(values[:, mine])
+            total[:, number] += np.where(there, values[:, mine], 0.0).sum(axis=1)
+            known[:, number] += there.sum(axis=1)
+            size = _cluster_sizes(task, mine)
+            weights[:, number] += size @ np.stack([drawn[c] for c in sorted(set(task.clusters))])
+            sizes[number] += size.sum()
+    with np.errstate(invalid="ignore"):
+        return total / known, weights / np.maximum(sizes, 1)
 
 
 def interval(replicates: Floats) -> tuple[Floats, Floats]:
@@ -211,23 +237,16 @@ def _seed_counts(tasks: Sequence[TaskUnits], resamples: int, seed: int) -> Float
     return counts
 
 
-def _cluster_share(task: TaskUnits, scenarios: Sequence[int]) -> Floats:
-    """Share of each cluster (sorted) in the units of some scenarios, shape (cluster,), summing to 1."""
+def _cluster_sizes(task: TaskUnits, scenarios: Sequence[int]) -> Floats:
+    """Units of each cluster (sorted) that take part in some scenarios, shape (cluster,)."""
     part = np.nan_to_num(task.denominator[:, scenarios]).max(axis=(1, 2, 3)) > 0  # (unit,)
     names = np.array(task.clusters)
-    sizes = np.array([(part & (names == cluster)).sum() for cluster in sorted(set(task.clusters))], float)
-    return sizes / max(sizes.sum(), 1)
+    return np.array([(part & (names == cluster)).sum() for cluster in sorted(set(task.clusters))], float)
 
 
 def _generator(seed: int, *what: object) -> np.random.Generator:
     digest = hashlib.blake2b("\x1f".join(map(str, what)).encode(), digest_size=8).digest()
     return np.random.default_rng([seed, int.from_bytes(digest, "little")])
-
-
-def _nanmean(values: Floats, axis: int) -> Floats:
-    there = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(there, values, 0.0).sum(axis=axis) / there.sum(axis=axis)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tsbench import registry
-from tsbench.contracts import InputError, ModelCard, Result, Suite, Task
+from tsbench.contracts import InputError, ModelCard, Result, Suite, Task, averages
 from tsbench.evaluation.record import find_results, read_result
 
 from .entries import Entry, assign_entries
@@ -25,6 +25,7 @@ State = Literal["value", "missing", "skipped", "not_applicable"]
 SCORE_FRAME = ("entry", "task", "condition", "seed", "metric", "primary", "value")
 STATE_FRAME = ("entry", "task", "condition", "state", "reason")
 REFUSED_FRAME = ("model", "task", "seed", "reason")
+Averages = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Collection:
         scores: tidy frame with the columns `SCORE_FRAME`; one row per Result, condition and metric.
         states: frame with the columns `STATE_FRAME`; one row per entry and cell (task × condition).
         refused: frame with the columns `REFUSED_FRAME`; Results that are not ranked, with the reason.
+        averages: task → name of an average → keys of its scenarios, for the tasks that are installed; only
+            those under a condition's own name are ranked.
     """
 
     suite: Suite
@@ -78,6 +81,7 @@ class Collection:
     scores: pd.DataFrame
     states: pd.DataFrame
     refused: pd.DataFrame
+    averages: Averages
 
     @property
     def baseline(self) -> str | None:
@@ -91,6 +95,10 @@ class Collection:
         for entry, task, seed in sorted(self.stored):
             grouped.setdefault((entry, task), []).append(self.stored[entry, task, seed])
         return grouped
+
+    def usable(self, result: Result, average: str) -> bool:
+        """Whether a Result's value of an average is finite and a mean over all of its scenarios."""
+        return usable(result, average, self.averages.get(result.task.name))
 
 
 def catalogue() -> Catalogue:
@@ -138,14 +146,18 @@ def collect(suite: Suite, pool: Pool, declared: Catalogue) -> Collection:
     candidates = _same_data(candidates, refused)
     entries, owner = assign_entries(suite, declared.cards, [one.result for one in candidates])
     chosen = _newest(candidates, owner, refused)
+    means = {
+        name: averages(declared.tasks[name].scenarios()) for name in suite.tasks if name in declared.tasks
+    }
     return Collection(
         suite,
         declared,
         entries,
         chosen,
-        _scores(chosen, suite, declared),
-        _states(chosen, suite, declared, entries),
+        _scores(chosen, suite, means),
+        _states(chosen, suite, declared, entries, means),
         pd.DataFrame(sorted(refused, key=str), columns=list(REFUSED_FRAME)),
+        means,
     )
 
 
@@ -212,7 +224,7 @@ def _newest(
     return chosen
 
 
-def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, declared: Catalogue) -> pd.DataFrame:
+def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, means: Averages) -> pd.DataFrame:
     rows = [
         (
             entry,
@@ -221,7 +233,7 @@ def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, declare
             seed,
             metric,
             metric == stored.result.primary,
-            value if usable(stored.result, condition, declared.tasks.get(task)) else None,
+            value if usable(stored.result, condition, means.get(task)) else None,
         )
         for (entry, task, seed), stored in sorted(chosen.items(), key=lambda item: item[0])
         for metric, by_condition in stored.result.scores.items()
@@ -233,7 +245,11 @@ def _scores(chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, declare
 
 
 def _states(
-    chosen: Mapping[tuple[str, str, int], Stored], suite: Suite, declared: Catalogue, entries: Sequence[Entry]
+    chosen: Mapping[tuple[str, str, int], Stored],
+    suite: Suite,
+    declared: Catalogue,
+    entries: Sequence[Entry],
+    means: Averages,
 ) -> pd.DataFrame:
     by_task: dict[tuple[str, str], list[Result]] = {}
     for (entry, task, _), stored in sorted(chosen.items(), key=lambda item: item[0]):
@@ -244,7 +260,7 @@ def _states(
         for condition in _conditions(suite, declared.tasks.get(task), everyone):
             for entry in entries:
                 results = by_task.get((entry.name, task), [])
-                state = _state(results, task, condition, declared, entry.model)
+                state = _state(results, task, condition, declared.cards.get(entry.model), means)
                 rows.append((entry.name, task, condition, *state))
     return pd.DataFrame(rows, columns=list(STATE_FRAME))
 
@@ -256,11 +272,10 @@ def _conditions(suite: Suite, task: Task | None, results: Sequence[Result]) -> l
 
 
 def _state(
-    results: Sequence[Result], task: str, condition: str, declared: Catalogue, model: str
+    results: Sequence[Result], task: str, condition: str, card: ModelCard | None, means: Averages
 ) -> tuple[State, str]:
-    if any(usable(result, condition, declared.tasks.get(task)) for result in results):
+    if any(usable(result, condition, means.get(task)) for result in results):
         return "value", ""
-    card = declared.cards.get(model)
     for gap in card.not_applicable if card else ():
         if any(fnmatchcase(task, pattern) for pattern in gap.tasks):
             return "not_applicable", gap.reason
@@ -275,12 +290,9 @@ def _state(
     return "skipped", "; ".join(sorted(reasons)) or "its score is not a finite number"
 
 
-def usable(result: Result, condition: str, task: Task | None) -> bool:
-    """Whether a Result's value of a condition is finite and a mean over all scenarios of the task."""
-    value = result.scores.get(result.primary, {}).get(condition)
+def usable(result: Result, average: str, means: Mapping[str, Sequence[str]] | None) -> bool:
+    """As `Collection.usable`; `means` are the task's averages, None where the task is not installed."""
+    value = result.scores.get(result.primary, {}).get(average)
     if value is None or not np.isfinite(value):
         return False
-    if task is None:
-        return True
-    expected = sum(scenario.condition == condition for scenario in task.scenarios())
-    return result.scenarios.get(condition, 0) == expected
+    return means is None or result.scenarios.get(average, 0) == len(means.get(average, ()))

@@ -1,6 +1,6 @@
 """The leaderboard of a suite as tables: a pure function of suite and Results, down to the last byte."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from .bootstrap import Uncertainty
 from .collect import Catalogue, Collection, catalogue, collect, read_pool
 
 STATISTICS = ("mean_rank", "win_rate", "skill")
+COSTS = ("parameters", "fit_seconds", "predict_seconds", "fit_flops", "predict_flops", "memory")
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,8 @@ def costs(collection: Collection) -> pd.DataFrame:
                 "memory": max(peaks, default=None),
             }
         )
-    columns = [
-        "entry",
-        "task",
-        "parameters",
-        "fit_seconds",
-        "predict_seconds",
-        "fit_flops",
-        "predict_flops",
-        "memory",
-    ]
-    frame = pd.DataFrame(rows, columns=columns)
-    frame[columns[2:]] = frame[columns[2:]].astype(float)
-    return frame.groupby(["entry", "task"], sort=False).mean()
+    frame = pd.DataFrame(rows, columns=["entry", "task", *COSTS])
+    return frame.astype(dict.fromkeys(COSTS, float)).groupby(["entry", "task"], sort=False).mean()
 
 
 def _errors_by_seed(collection: Collection, names: Sequence[str]) -> pd.DataFrame:
@@ -196,9 +186,10 @@ def _intervals(
         stored = {(entry, s): one for (entry, name, s), one in collection.stored.items() if name == task}
         metric = next(iter(stored.values())).result.primary
         tables = {
-            key: read_table(one.folder, UNITS_FILE) for key, one in sorted(stored.items(), key=lambda i: i[0])
+            key: _ranked_units(read_table(one.folder, UNITS_FILE), collection.averages.get(task))
+            for key, one in sorted(stored.items(), key=lambda item: item[0])
         }
-        tasks.append(bootstrap.task_units(task, names, seeds, tables, metric))
+        tasks += [bootstrap.task_units(task, names, seeds, part, metric) for part in bootstrap.blocks(tables)]
     errors, weights = bootstrap.replicate_errors(tasks, list(ranked.index), resamples, seed)
     errors = _as_ranked(errors, collection, ranked)
     statistics = _statistics(errors, _baseline_index(collection), weights)
@@ -206,6 +197,14 @@ def _intervals(
     low = pd.DataFrame({name: bound[0] for name, bound in bounds.items()}, index=names)
     high = pd.DataFrame({name: bound[1] for name, bound in bounds.items()}, index=names)
     return low, high
+
+
+def _ranked_units(units: pd.DataFrame, averages: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:
+    """Units of the scenarios that count for a condition's own average: what is ranked."""
+    if averages is None:
+        return units
+    own = [units["condition"].eq(name) & units["scenario"].isin(keys) for name, keys in averages.items()]
+    return units[np.any(own, axis=0)]
 
 
 def _as_ranked(errors: Floats, collection: Collection, ranked: pd.DataFrame) -> Floats:

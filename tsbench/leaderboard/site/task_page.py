@@ -10,19 +10,25 @@ from markupsafe import Markup
 from tsbench import registry
 from tsbench.contracts import CONDITIONS, InputError, Task
 from tsbench.contracts.result import EXAMPLES_FILE, SCORES_FILE
-from tsbench.contracts.task import NotApplicable
 from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
+from tsbench.leaderboard.grid import Grid, grids
+from tsbench.leaderboard.words import average_words, metric_words, scenario_words
 
 from . import text
-from .view import Cell, View, metric_name, number_cell
+from .averages import average_names, metric_tables, score_rows
+from .definition import in_words
+from .grid_section import grid_figures, grid_tables
+from .view import Cell, View, best_marked, number_cell
 
 MOST_LINES = 6
 """Entries in a figure with lines: the best ones, and always the baseline."""
+MOST_MAPS = 4
+"""Entries with heat maps."""
 MOST_SCENARIOS = 12
-ROOTED = ("rmse",)
-"""Metrics whose value is the square root of numerator / denominator."""
+FEATURES = {"csi": "subcarrier"}
+"""View → what the variables of its examples are; examples of views but `sequence` are drawn as images."""
 
 
 def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
@@ -39,6 +45,9 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         view.results(entries[0].name, name)[0].result.primary if entries else (task.primary if task else "")
     )
     tables = _score_tables(view, name, entries, metric)
+    cells = _grids(view, task, tables) if task else []
+    averages = average_names(view, name, entries, conditions)
+    metrics = list(view.results(entries[0].name, name)[0].result.scores) if entries else []
     return {
         "title": task.title if task and task.title else name,
         "heading": name,
@@ -49,64 +58,17 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         "yaml": yaml.safe_dump(task.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         if task
         else "",
-        "metric": metric_name(metric),
+        "metric": metric_words(metric),
         "seeds": len(view.collection.suite.seeds),
-        "conditions": conditions,
-        "scores": [view.score_row(entry, name, conditions) for entry in entries],
+        "averages": [average_words(one) for one in averages],
+        "scores": score_rows(view, name, entries, averages),
+        "metrics": metric_tables(view, name, entries, metrics, averages),
         "empty": view.empty([entry.name for entry in view.entries], [name]),
-        "scenarios": _scenarios(tables, entries),
-        "figures": _figures(view, name, entries, tables, metric),
+        "scenarios": None if cells else _scenarios(tables, entries, metric),
+        "grids": grid_tables(cells, [entry.name for entry in entries], metric_words(metric)),
+        "figures": _figures(view, name, task, entries, tables, cells, metric),
         "data": _data(task) if task else None,
     }
-
-
-def in_words(task: Task) -> list[tuple[str, str]]:
-    """The definition of a task in words, as pairs of a term and what holds."""
-    split = task.split
-    unit = "rows" if split.kind == "rows" else "% of the rows"
-    shares = [
-        value if split.kind == "rows" else 100 * value
-        for value in (split.train, split.validation, split.test)
-    ]
-    train, validation, test = (f"{text.count(share)} {unit}" for share in shares)
-    scored = "all of them" if task.targets == "all" else ", ".join(task.targets)
-    seen = "all variables" if task.variables == "all" else ", ".join(task.variables)
-    scale = {"none": "none", "zscore": "per variable, by mean and standard deviation of the training part"}
-    space = {"normalised": "on normalised values", "units": "in physical units"}
-    return [
-        ("Forecast", f"the next {task.horizon} steps; main season {task.period} steps"),
-        ("Data set", task.dataset),
-        ("Context", f"{seen}, at most {task.max_context} steps; how many is a choice of the entry"),
-        ("Scored", f"{scored}, every window of the test part, {space[task.space]}"),
-        (
-            "Split",
-            f"in order of time: {train} for training, {validation} for validation, {test} for the test",
-        ),
-        ("Normalisation", scale[task.normalisation]),
-        ("Metrics", ", ".join(_metric_in_words(task, metric) for metric in task.metrics)),
-        ("Missing values", "refused" if task.missing == "refuse" else "masked, never scored, and counted"),
-        *((condition.capitalize(), _condition_in_words(task, condition)) for condition in CONDITIONS),
-        ("Independent unit", f"block of {task.unit_windows} consecutive windows; cluster: the data set"),
-    ]
-
-
-def _metric_in_words(task: Task, metric: str) -> str:
-    return f"{metric_name(metric)} (ranks)" if metric == task.primary else metric_name(metric)
-
-
-def _condition_in_words(task: Task, condition: str) -> str:
-    grids = getattr(task.conditions, condition)
-    if isinstance(grids, NotApplicable):
-        return f"not applicable: {grids.not_applicable}"
-    parts = []
-    for grid in grids:
-        place = f"test windows of {grid.dataset}" if grid.dataset else "the test part"
-        if grid.disturbance is None:
-            parts.append(f"{place} as it is" if not grid.dataset else f"{place}, never trained on")
-            continue
-        levels = ", ".join(f"{level:g}" for level in grid.disturbance.levels)
-        parts.append(f"{place} with {grid.disturbance.name} at {grid.disturbance.parameter} {levels}")
-    return "; ".join(parts)
 
 
 def _by_error(view: View, task: str) -> list[Entry]:
@@ -131,59 +93,86 @@ def _score_tables(view: View, task: str, entries: list[Entry], metric: str) -> p
         return pd.DataFrame(columns=["entry", "seed", "scenario", "condition", "lead_time", "value"])
     frame = pd.concat(tables, ignore_index=True)
     ratio = frame["numerator"].astype(float) / frame["denominator"].astype(float)
-    return frame.assign(value=np.sqrt(ratio) if metric in ROOTED else ratio)
+    return frame.assign(value=metric_words(metric).value(ratio.to_numpy()))
 
 
-def _scenarios(tables: pd.DataFrame, entries: list[Entry]) -> dict[str, Any] | None:
+def _grids(view: View, task: Task, tables: pd.DataFrame) -> list[Grid]:
+    """The grids of a task with cells, with the value of each entry in each scenario, mean over seeds."""
+    totals = tables[tables["lead_time"].isna()]
+    values = totals.pivot_table(index="entry", columns="scenario", values="value", aggfunc="mean")
+    averages = view.collection.averages.get(task.name, {})
+    return grids(task.scenarios(), dict(averages), values) if len(values) else []
+
+
+def _scenarios(tables: pd.DataFrame, entries: list[Entry], metric: str) -> dict[str, Any] | None:
     totals = tables[tables["lead_time"].isna()]
     keys = list(dict.fromkeys(totals["scenario"]))
     if not 1 < len(keys) <= MOST_SCENARIOS:
         return None
     means = totals.groupby(["entry", "scenario"])["value"].mean()
-    rows = []
-    for entry in entries:
-        values = [means.get((entry.name, key)) for key in keys]
-        cells = [
-            Cell("skipped", state="skipped") if value is None or np.isnan(value) else _cell(value)
-            for value in values
-        ]
-        rows.append({"entry": entry.name, "cells": cells})
-    return {"columns": keys, "rows": rows}
+    cells = [[_cell(means.get((entry.name, key))) for key in keys] for entry in entries]
+    marked = best_marked(cells, [metric_words(metric).better] * len(keys))
+    rows = [{"entry": entry.name, "cells": row} for entry, row in zip(entries, marked, strict=True)]
+    return {"columns": [(scenario_words(key), "") for key in keys], "rows": rows}
 
 
-def _cell(value: float) -> Cell:
+def _cell(value: float | None) -> Cell:
+    if value is None or np.isnan(value):
+        return Cell("skipped", state="skipped")
     return number_cell(float(value), text.number(float(value)))
 
 
 def _figures(
-    view: View, task: str, entries: list[Entry], tables: pd.DataFrame, metric: str
+    view: View,
+    name: str,
+    task: Task | None,
+    entries: list[Entry],
+    tables: pd.DataFrame,
+    cells: list[Grid],
+    metric: str,
 ) -> list[dict[str, Any]]:
-    shown = [entry.name for entry in _best_and_baseline(view, entries)]
-    which = (
-        ""
-        if len(shown) == len(entries)
-        else f" The best {len(shown)} of {len(entries)} entries, with the baseline."
-    )
+    shown, mapped = (_best_and_baseline(view, entries, most) for most in (MOST_LINES, MOST_MAPS))
+    words, which = metric_words(metric), _which(shown, entries)
     figures = []
-    examples = _examples(view, task, shown)
+    examples = _examples(view, name, shown)
     if examples is not None:
-        caption = f"Context and truth in the colour of the text, forecasts in colour, first seed.{which}"
-        label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
-        figures.append(_figure(charts.forecast_chart(examples, entries=shown), caption, label))
+        figures.append(_gallery(examples, shown, task.view if task else "sequence", name, which))
+    for svg, caption in grid_figures(cells, mapped, shown, words):
+        figures.append(_figure(svg, caption, caption))
     leads = tables[
         tables["lead_time"].notna() & (tables["condition"] == "regular") & tables["entry"].isin(shown)
     ]
     if len(leads):
         mean = leads.groupby(["entry", "lead_time"])["value"].mean().reset_index()
-        caption = f"{metric_name(metric)} by lead time under the regular condition, mean over seeds.{which}"
-        svg = charts.lead_time_chart(mean, shown, metric_name(metric))
-        figures.append(_figure(svg, caption, caption))
+        caption = f"{words.title} by lead time under the regular condition, mean over seeds.{which}"
+        figures.append(_figure(charts.lead_time_chart(mean, shown, words.title), caption, caption))
     return figures
 
 
-def _best_and_baseline(view: View, entries: list[Entry]) -> list[Entry]:
-    baseline = [entry for entry in entries[MOST_LINES - 1 :] if entry.name == view.collection.baseline]
-    return entries[: MOST_LINES - len(baseline)] + baseline
+def _gallery(examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str) -> dict[str, Any]:
+    label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
+    if view == "sequence":
+        caption = f"Context and truth in the colour of the text, forecasts in colour, first seed.{which}"
+        return _figure(charts.forecast_chart(examples, entries=shown), caption, label)
+    feature = FEATURES.get(view, "variable")
+    svg = charts.response_images(examples, shown, variable_title=feature, value_title="magnitude")
+    scenario = scenario_words(str(examples["scenario"].iloc[0]))
+    caption = (
+        f"Magnitude over time and {feature} of one case ({scenario}): context and truth, with a line at the "
+        f"forecast origin, and beside them the forecasts, first seed, in the same shades.{which}"
+    )
+    return _figure(svg, caption, label)
+
+
+def _which(shown: list[str], entries: list[Entry]) -> str:
+    if len(shown) == len(entries):
+        return ""
+    return f" The best {len(shown)} of {len(entries)} entries, with the baseline."
+
+
+def _best_and_baseline(view: View, entries: list[Entry], most: int) -> list[str]:
+    baseline = [entry for entry in entries[most - 1 :] if entry.name == view.collection.baseline]
+    return [entry.name for entry in entries[: most - len(baseline)] + baseline]
 
 
 def _examples(view: View, task: str, shown: list[str]) -> pd.DataFrame | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.standings import Standings, costs, standings
+from tsbench.leaderboard.words import metric_words
 
 from . import text
 
@@ -20,12 +21,13 @@ STATES = {"missing": "missing", "skipped": "skipped", "not_applicable": "n/a"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, the number it is sorted by, what is written below, or why it is empty."""
+    """A cell of a table: its text, the number it is sorted by, what is below, why it is empty, if best."""
 
     text: str
     key: str = ""
     below: str = ""
     state: str = ""
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,25 @@ def low_high(values: Sequence[float], shown: Any) -> str:
 
 def metric_name(metric: str) -> str:
     """A metric as tables head it."""
-    return {"smape": "sMAPE"}.get(metric, metric.upper())
+    return metric_words(metric).title
+
+
+def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[str]) -> list[list[Cell]]:
+    """The same cells, the best of each column marked, also where several are equal.
+
+    Args:
+        rows: of a table, equally long.
+        better: for each column `lower` or `higher`.
+    """
+    best: list[str] = []
+    for column, direction in zip(zip(*rows, strict=True), better, strict=True):
+        keys = sorted({cell.key for cell in column if cell.key}, key=float)
+        # With one value only, or the same for all, nothing stands out.
+        best.append((keys[0] if direction == "lower" else keys[-1]) if len(keys) > 1 else "")
+    return [
+        [replace(cell, best=bool(key) and cell.key == key) for cell, key in zip(row, best, strict=True)]
+        for row in rows
+    ]
 
 
 def conditions_of(view: View) -> list[str]:

@@ -1,0 +1,95 @@
+"""Charts of forecasts as lines: error by lead time, and cases with their context, truth and forecasts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from tsbench.leaderboard.words import scenario_words
+
+from .drawing import INK, series_scales, svg
+
+
+def lead_time_chart(values: pd.DataFrame, entries: Sequence[str], title: str) -> str:
+    """Error by lead time, one line per entry.
+
+    Args:
+        values: columns entry, lead_time (1 is the first step) and value.
+        entries: order of the entries; the place decides colour and dash.
+        title: of the vertical axis.
+
+    Returns:
+        The SVG.
+    """
+    colour, dash = series_scales(entries)
+    steps = alt.Axis(title="lead time (steps)", tickMinStep=1)
+    lines = (
+        alt.Chart(values)
+        .mark_line(strokeWidth=1.8)
+        .encode(
+            x=alt.X("lead_time:Q", scale=alt.Scale(nice=False), axis=steps),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=True)),
+            color=colour,
+            strokeDash=dash,
+        )
+    )
+    return svg(lines.properties(width=560, height=260))
+
+
+def forecast_chart(examples: pd.DataFrame, *, entries: Sequence[str] = ("forecast",), panels: int = 3) -> str:
+    """Context, truth and forecasts of a few cases on one axis each.
+
+    Args:
+        examples: table with the columns `EXAMPLE_COLUMNS`; where it holds several entries, a column `entry`
+            says which, otherwise everything belongs to `entries[0]`.
+        entries: order of the entries; the place decides colour and dash.
+        panels: how many (scenario, case, variable) to draw: different cases first, then different variables.
+
+    Returns:
+        The SVG; also an artifact of its own.
+    """
+    frame = examples if "entry" in examples else examples.assign(entry=entries[0])
+    drawn = [_panel(frame, entries, chosen) for chosen in _choose_panels(frame, panels)]
+    return svg(alt.vconcat(*drawn, spacing=22).resolve_scale(x="independent", y="independent"))
+
+
+def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str]) -> Any:
+    scenario, case, variable = chosen
+    mine = frame[(frame["scenario"] == scenario) & (frame["case"] == case) & (frame["variable"] == variable)]
+    observed = mine.drop_duplicates("lead_time").sort_values("lead_time")[["lead_time", "observed"]]
+    forecast = mine[mine["lead_time"] > 0].dropna(subset=["forecast"])[["lead_time", "forecast", "entry"]]
+    start = mine.loc[mine["lead_time"] == mine.loc[mine["lead_time"] > 0, "lead_time"].min(), "time"]
+    origin = f" · from {str(start.iloc[0]).replace('T', ' ')[:16]}" if len(start) else ""
+    colour, dash = series_scales(entries)
+    x = alt.X("lead_time:Q", title="steps from the forecast origin", scale=alt.Scale(nice=False))
+    scale = alt.Scale(zero=False)
+    truth = (
+        alt.Chart(observed.dropna())
+        .mark_line(color=INK, strokeWidth=1.6)
+        .encode(x=x, y=alt.Y("observed:Q", title=None, scale=scale))
+    )
+    lines = (
+        alt.Chart(forecast)
+        .mark_line(strokeWidth=1.6)
+        .encode(x=x, y=alt.Y("forecast:Q", title=None, scale=scale), color=colour, strokeDash=dash)
+    )
+    border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3]).encode(x=x)
+    title = alt.TitleParams(
+        f"{variable}{origin} · {scenario_words(scenario)}", anchor="start", fontSize=12, fontWeight="normal"
+    )
+    return alt.layer(border, truth, lines).properties(width=620, height=150, title=title)
+
+
+def _choose_panels(frame: pd.DataFrame, panels: int) -> list[tuple[str, Any, str]]:
+    """One variable of each case first, moving on through the variables, so that few panels show much."""
+    keys = frame[["scenario", "case", "variable"]].drop_duplicates()
+    cases = list(keys[["scenario", "case"]].drop_duplicates().itertuples(index=False, name=None))
+    variables = list(dict.fromkeys(keys["variable"]))[::-1]  # the target comes last in most tables
+    known = set(keys.itertuples(index=False, name=None))
+    turns = [
+        (scenario, case, variables[(number + turn) % len(variables)])
+        for turn in range(len(variables))
+        for number, (scenario, case) in enumerate(cases)
+    ]
+    return [turn for turn in turns if turn in known][:panels]

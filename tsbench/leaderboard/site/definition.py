@@ -1,0 +1,135 @@
+"""A task's definition in words, as pairs of a term and what holds."""
+
+from tsbench.contracts import CONDITIONS, NotApplicable, Task
+from tsbench.contracts.conditions import Coordinate, ScenarioGrid
+from tsbench.contracts.split import LabelledSplit
+from tsbench.leaderboard.words import metric_words, name_words, value_words
+
+from . import text
+
+SCALES = {
+    "none": "none",
+    "zscore": "per variable, by mean and standard deviation of the training part",
+    "zscore_parts": (
+        "all real parts together and all imaginary parts together, by mean and standard deviation of the "
+        "training contexts"
+    ),
+}
+SPACES = {"normalised": "on normalised values", "units": "in physical units"}
+DRAWS = {"once": "drawn once, before training", "each_epoch": "drawn anew in each epoch"}
+
+
+def in_words(task: Task) -> list[tuple[str, str]]:
+    """The definition of a task in words, as pairs of a term and what holds."""
+    words = [
+        ("Forecast", f"the next {task.horizon} steps; main season {task.period} steps"),
+        ("Data set", task.dataset),
+        ("Context", f"{_seen(task)}, at most {task.max_context} steps; how many is a choice of the entry"),
+        ("Scored", _scored(task)),
+        ("Split", _split(task)),
+        ("Normalisation", SCALES[task.normalisation]),
+        ("Metrics", ", ".join(_metric(task, metric) for metric in task.metrics)),
+        ("Missing values", "refused" if task.missing == "refuse" else "masked, never scored, and counted"),
+        *((condition.capitalize(), _condition(task, condition)) for condition in CONDITIONS),
+        ("Independent unit", _unit(task)),
+    ]
+    return words + ([("Noise in training", _noise(task))] if task.training_noise else [])
+
+
+def _seen(task: Task) -> str:
+    if task.samples:
+        return f"the array {task.samples.context} of each sample"
+    return "all variables" if task.variables == "all" else ", ".join(task.variables)
+
+
+def _scored(task: Task) -> str:
+    space = SPACES[task.space]
+    if task.samples:
+        return f"the array {task.samples.target}, every sample of the test part, {space}"
+    scored = "all of them" if task.targets == "all" else ", ".join(task.targets)
+    return f"{scored}, every window of the test part, {space}"
+
+
+def _split(task: Task) -> str:
+    split = task.split
+    if isinstance(split, LabelledSplit):
+        labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
+        return f"by the label of a sample: {labels}"
+    shares = [split.train, split.validation, split.test]
+    if split.kind == "ratio":
+        train, validation, test = (f"{text.count(100 * share)} % of the rows" for share in shares)
+    else:
+        train, validation, test = (f"{text.count(share)} rows" for share in shares)
+    return f"in order of time: {train} for training, {validation} for validation, {test} for the test"
+
+
+def _metric(task: Task, metric: str) -> str:
+    title = metric_words(metric).title
+    return f"{title} (ranks)" if metric == task.primary else title
+
+
+def _condition(task: Task, condition: str) -> str:
+    grids = getattr(task.conditions, condition)
+    if isinstance(grids, NotApplicable):
+        return f"not applicable: {grids.not_applicable}"
+    parts: list[str] = []
+    before = ""
+    for grid in grids:
+        place = _place(grid)
+        # Grids of the same place follow each other: name it once.
+        parts.append(_disturbed(grid) if place == before and grid.disturbance else place + _disturbed(grid))
+        before = place
+    return "; ".join(part.strip() for part in parts)
+
+
+def _place(grid: ScenarioGrid) -> str:
+    words = f"test windows of {grid.dataset}" if grid.dataset else "the test part"
+    if grid.part:
+        words = f"the part {grid.part}"
+    if grid.cells:
+        words += f", each cell of {_cells(grid.cells)}"
+    if grid.trained:
+        words += (
+            f" (those of {_cells(grid.trained)} were trained on and count for the published average only)"
+        )
+    if grid.disturbance is None and not grid.cells:
+        words += ", never trained on" if grid.dataset else " as it is"
+    return words
+
+
+def _cells(cells: dict[str, tuple[Coordinate, ...]]) -> str:
+    return " × ".join(f"{name_words(name)} {_values(values)}" for name, values in cells.items())
+
+
+def _disturbed(grid: ScenarioGrid) -> str:
+    words, options = "", {}
+    if grid.disturbance:
+        options = grid.disturbance.options
+        words = f" with {name_words(grid.disturbance.name)} at {name_words(grid.disturbance.parameter)} "
+        words += _values(grid.disturbance.levels)
+    if grid.counts == "published":
+        said = ", ".join(f"{name_words(name)}: {value}" for name, value in options.items())
+        words += f" ({said + '; ' if said else ''}for the published average only)"
+    if grid.counts == "condition":
+        words += " (not for the published average)"
+    return words
+
+
+def _values(values: tuple[Coordinate, ...]) -> str:
+    return ", ".join(map(value_words, values))
+
+
+def _unit(task: Task) -> str:
+    cluster = (
+        "the data set" if task.cluster == "dataset" else f"the samples of one {name_words(task.cluster)}"
+    )
+    if task.unit.kind == "sample":
+        return f"sample; cluster: {cluster}"
+    return f"block of {task.unit_windows} consecutive windows; cluster: {cluster}"
+
+
+def _noise(task: Task) -> str:
+    noise = task.training_noise
+    assert noise is not None
+    levels = f"level {value_words(noise.low)} to {value_words(noise.high)} for each case"
+    return f"{name_words(noise.disturbance)}, {levels}, {DRAWS[noise.draw]}, {SPACES[noise.space]}"

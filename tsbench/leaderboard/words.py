@@ -1,0 +1,110 @@
+"""Words for what Results name by a key: metrics with their direction, scenarios, axes of a scenario grid."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tsbench.contracts import CONDITIONS
+from tsbench.contracts.conditions import PUBLISHED
+
+Finish = Literal["mean", "root", "decibel", "median"]
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """How a metric is written and read.
+
+    The same facts as in `tsbench.evaluation.metrics`, which imports torch; a test holds the two together.
+
+    Attributes:
+        title: as pages write it.
+        better: which direction is good.
+        finish: what turns numerator / denominator into the value.
+    """
+
+    title: str
+    better: Literal["lower", "higher"] = "lower"
+    finish: Finish = "mean"
+
+    @property
+    def advice(self) -> str:
+        """The direction in words."""
+        return "smaller is better" if self.better == "lower" else "larger is better"
+
+    def value(self, ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Values of ratios numerator / denominator, any shape; NaN where there is none."""
+        if self.finish == "root":
+            return np.sqrt(ratio)
+        if self.finish == "decibel":
+            return 10 * np.log10(np.where(ratio > 0, ratio, np.nan))
+        return ratio
+
+
+METRICS = {
+    "mse": MetricWords("MSE"),
+    "mae": MetricWords("MAE"),
+    "rmse": MetricWords("RMSE", finish="root"),
+    "smape": MetricWords("sMAPE"),
+    "mase": MetricWords("MASE"),
+    "nmse": MetricWords("NMSE"),
+    "nmse_median": MetricWords("NMSE (median)", finish="median"),
+    "nmse_db": MetricWords("NMSE of sums (dB)", finish="decibel"),
+    "sse": MetricWords("Sum of squared errors"),
+    "se": MetricWords("Spectral efficiency (bit/s/Hz)", better="higher"),
+}
+
+
+def metric_words(name: str) -> MetricWords:
+    """The words of a metric; one that is not known here is written in capitals, smaller is better."""
+    return METRICS.get(name) or MetricWords(name.upper())
+
+
+def name_words(name: str) -> str:
+    """The name of a coordinate, disturbance or parameter in words.
+
+    >>> name_words("delay_spread")
+    'delay spread'
+    """
+    return name.replace("_", " ").strip()
+
+
+def average_words(average: str) -> str:
+    """The name of an average of a Result in words.
+
+    >>> average_words("robustness-published")
+    'Robustness, as published'
+    """
+    condition = average.removesuffix(PUBLISHED).capitalize()
+    return f"{condition}, as published" if average.endswith(PUBLISHED) else condition
+
+
+def scenario_words(key: str) -> str:
+    """A scenario's key in words.
+
+    >>> scenario_words("generalisation/channel_model=B/speed=3/sample_awgn/snr_db=-5")
+    'generalisation · channel model B · speed 3 · sample awgn, snr db −5'
+    >>> scenario_words("robustness/packet_drop/probability=0.1-published")
+    'robustness · packet drop, probability 0.1, as published'
+    >>> scenario_words("channel_model=A/sample_awgn/snr_db=0")
+    'channel model A · sample awgn, snr db 0'
+    """
+    plain = key.removesuffix(PUBLISHED)
+    words: list[str] = []
+    disturbed = False
+    for part in plain.split("/"):
+        name, found, value = part.partition("=")
+        said = f"{name_words(name)} {value_words(value)}" if found else name_words(name)
+        if disturbed:
+            words[-1] += f", {said}"
+        else:
+            words.append(said)
+        disturbed = disturbed or (not found and part not in CONDITIONS)
+    return " · ".join(words) + (", as published" if plain != key else "")
+
+
+def value_words(value: str | float) -> str:
+    """A coordinate's value or a level: numbers in short, text as it is."""
+    said = value if isinstance(value, str) else f"{value:g}"
+    return f"−{said[1:]}" if said.startswith("-") else said
