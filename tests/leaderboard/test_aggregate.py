@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from tsbench.contracts import InputError
 from tsbench.leaderboard.aggregate import (
+    first_share,
     log_drop,
     mean_rank,
     ranks,
@@ -154,3 +155,22 @@ def test_without_the_baseline_the_missing_take_no_part():
 def test_a_cell_without_any_value_does_not_count():
     table = frame(np.array([[np.nan, np.nan], [1.0, 2.0]]))
     assert len(resolve_missing(table, "error", "base", nowhere(table))) == 1
+
+
+def test_the_first_share_is_that_of_csi_rrg():  # csi_rrg sheet: 132 of 162 = 81.5 %, ties by order
+    errors = np.full((162, 3), 2.0)
+    errors[:132, 1] = 1.0
+    errors[132:, 2] = 1.0
+
+    assert first_share(errors).tolist() == pytest.approx([0, 132 / 162, 30 / 162])
+    assert round(100 * first_share(errors)[1], 1) == 81.5
+
+
+def test_a_tie_for_the_first_place_goes_to_the_entry_listed_first():
+    assert first_share(np.array([[1.0, 1.0, 2.0], [3.0, 1.0, 1.0]])).tolist() == [0.5, 0.5, 0]
+
+
+def test_an_entry_without_a_value_is_not_first_and_cells_without_any_do_not_count():
+    errors = np.array([[np.nan, 2.0], [1.0, 2.0], [np.nan, np.nan]])
+
+    assert first_share(errors).tolist() == [0.5, 0.5]

@@ -120,6 +120,24 @@ def _wins_of(errors: Floats, weights: Floats | None, entry: int) -> Floats:
     return _mean_over_cells(shares[..., None], None)[..., 0]
 
 
+def first_share(errors: Floats) -> Floats:
+    """Share of cells in which an entry ranks first: the win rate of CSI-RRG (arXiv 2510.12996, section 6).
+
+    A tie goes to the entry that is listed first, as there.
+
+    Args:
+        errors: shape (..., cell, entry); an entry without a value does not take part in that cell.
+
+    Returns:
+        Shape (..., entry); they sum to 1. NaN where no cell has a value.
+    """
+    ranked = np.where(np.isnan(errors), np.inf, errors)
+    first = np.arange(errors.shape[-1]) == ranked.argmin(axis=-1)[..., None]  # (..., cell, entry)
+    known = ~np.isnan(errors).all(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return (first & known).sum(axis=-2) / known.sum(axis=-2)
+
+
 def skill_score(errors: Floats, baseline: int, weights: Floats | None = None) -> Floats:
     """1 − geometric mean over cells of the error relative to the baseline, clipped to `CLIP`, as in fev.
 

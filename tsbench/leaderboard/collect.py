@@ -7,7 +7,6 @@ with a parity flag are refused, each with its reason. What the numbers mean toge
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -276,9 +275,8 @@ def _state(
 ) -> tuple[State, str]:
     if any(usable(result, condition, means.get(task)) for result in results):
         return "value", ""
-    for gap in card.not_applicable if card else ():
-        if any(fnmatchcase(task, pattern) for pattern in gap.tasks):
-            return "not_applicable", gap.reason
+    if card is not None and (gap := card.gap(task)):
+        return "not_applicable", gap.reason
     if not results:
         return "missing", "no Result"
     reasons = {

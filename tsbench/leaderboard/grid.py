@@ -14,6 +14,8 @@ import pandas as pd
 from tsbench.contracts import Scenario
 from tsbench.contracts.conditions import Coordinate
 
+from .aggregate import first_share
+
 Means = dict[Hashable, pd.Series]
 """Group of scenarios → mean by entry."""
 
@@ -80,6 +82,10 @@ class Grid:
             )
             for (name, parameter), levels in found.items()
         ]
+
+    def first_share(self) -> pd.Series:
+        """Share of scenarios in which each entry is first, by entry; an error is what is lower."""
+        return pd.Series(first_share(self.values.to_numpy().T), index=self.values.index)
 
     def along(self, axis: Axis) -> Means:
         """Means for each value of an axis, over the same other coordinates and levels for each value.

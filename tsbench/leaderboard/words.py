@@ -9,6 +9,8 @@ import numpy.typing as npt
 from tsbench.contracts import CONDITIONS
 from tsbench.contracts.conditions import PUBLISHED
 
+FEATURES = {"csi": "subcarrier"}
+"""View → what the variables of its examples are; examples of views but `sequence` are drawn as images."""
 Finish = Literal["mean", "root", "decibel", "median"]
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tsbench import registry
 from tsbench.contracts import Result, canonical_hash
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import read_result, read_table
@@ -166,9 +167,16 @@ def _plot(entry: Entry) -> str | None:
     examples = read_table(entry.folder, EXAMPLES_FILE)
     if examples.empty:
         return None
-    from tsbench.leaderboard.charts import forecast_chart
+    from tsbench.leaderboard.charts import forecast_chart, response_images
+    from tsbench.leaderboard.words import FEATURES
 
-    return forecast_chart(examples, entries=(entry.result.model.name,))
+    name = entry.result.model.name
+    task = registry.tasks().get(entry.result.task.name)
+    if task is None or task.view == "sequence":
+        return forecast_chart(examples, entries=(name,))
+    return response_images(
+        examples.assign(entry=name), (name,), variable_title=FEATURES[task.view], value_title="magnitude"
+    )
 
 
 def _once(

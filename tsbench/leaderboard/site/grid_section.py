@@ -5,6 +5,7 @@ page says where the single numbers are.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -39,6 +40,10 @@ def grid_tables(grids: Sequence[Grid], entries: Sequence[str], metric: MetricWor
             title = "cells, mean over levels and other cells"
             title += "" if grid.whole else "; of these, only what has every value of the axis is compared"
             tables.append(_table(title, columns, entries, metric))
+        if metric.better == "lower":
+            share = {"share of scenarios": grid.first_share()}
+            title = "first in the scenarios, CSI-RRG's win rate (ties to the entry listed first)"
+            tables.append(_table(title, share, entries, replace(metric, better="higher")))
         title = f"{grid.condition.capitalize()}: {text.count(len(grid.scenarios))} scenarios"
         sections.append({"title": title, "tables": tables})
     return sections

@@ -14,7 +14,7 @@ from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.grid import Grid, grids
-from tsbench.leaderboard.words import average_words, metric_words, scenario_words
+from tsbench.leaderboard.words import FEATURES, average_words, metric_words, scenario_words
 
 from . import text
 from .averages import average_names, metric_tables, score_rows
@@ -27,8 +27,6 @@ MOST_LINES = 6
 MOST_MAPS = 4
 """Entries with heat maps."""
 MOST_SCENARIOS = 12
-FEATURES = {"csi": "subcarrier"}
-"""View → what the variables of its examples are; examples of views but `sequence` are drawn as images."""
 
 
 def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
