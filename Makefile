@@ -24,6 +24,7 @@ $(INSTALLED): pyproject.toml setup.py
 demo: $(INSTALLED)
 	@$(BIN)/tsbench data get load_demo
 	@$(BIN)/tsbench data get load_demo_south
+	@$(BIN)/tsbench data get csi_rrg-tiny
 	@$(BIN)/tsbench run quick
 	@$(BIN)/tsbench board build quick
 	@echo

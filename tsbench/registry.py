@@ -130,11 +130,11 @@ def suite_folder(name: str) -> Folder:
     return _get("suite", _folders("leaderboards", "suite.yaml"), name)
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that does not exist: with the nearest one, and how to list them all."""
+def unknown(kind: str, name: str, known: Iterable[str], see: str | None = None) -> InputError:
+    """The error for a name that does not exist: with the nearest one, and the command that shows them all."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    return InputError(f"Unknown {kind} '{name}'. {hint}See: tsbench list {kind}s")
+    return InputError(f"Unknown {kind} '{name}'. {hint}See: tsbench {see or f'list {kind}s'}")
 
 
 def read_yaml(path: Path) -> Any:

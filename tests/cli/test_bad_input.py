@@ -66,6 +66,15 @@ def nothing_written(waves_at_hand, monkeypatch, tmp_path):
         ),
         (("run", "dlinear", "--data", "none.csv", "--horizon", "2"), "There is no file none.csv"),
         (
+            ("run", "dlinear", "waves-12", "--scenario", "regulra"),
+            "Unknown scenario 'regulra'. Did you mean 'regular'? See: tsbench info waves-12 --scenarios",
+        ),
+        (
+            ("run", "pad", "waves-12"),
+            "pad does not apply to waves-12: It works on the response over antennas",
+        ),
+        (("run", "ar", "csi-rrg-fdd-tiny"), "ar does not apply to csi-rrg-fdd-tiny: A recurrence continues"),
+        (
             ("run", "dlinear", "waves-12", "--device", "tpu"),
             "Unknown device 'tpu'; there are auto, cpu, cuda",
         ),

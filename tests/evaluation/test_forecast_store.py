@@ -163,7 +163,7 @@ def test_too_many_files_are_refused(check, saved, monkeypatch):
 
 
 def test_a_folder_without_the_regular_scenario_or_without_metadata_is_refused(check, saved):
-    (saved / "regular").rename(saved / "irregular")
+    (saved / "regular").rename(saved.parent / "irregular")
     with pytest.raises(InputError, match="has no array 'regular'"):
         check()
     (saved / "zarr.json").unlink()
@@ -305,3 +305,10 @@ def test_whatever_the_metadata_say_the_answer_is_a_refusal_or_the_forecast(saved
             assert check().shape == SHAPE
     finally:
         path.write_text(whole)
+
+
+def test_an_array_of_no_scenario_is_refused_with_the_nearest(saved, wave_task):
+    (saved / "regulra").mkdir()
+
+    with pytest.raises(InputError, match="'regulra' is no scenario of waves-12; did you mean 'regular'?"):
+        check_forecast(saved, wave_task(), {"regular": SHAPE})

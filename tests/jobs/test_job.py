@@ -12,6 +12,7 @@ from tsbench.contracts import InputError
 from tsbench.jobs import attempts
 from tsbench.jobs import job as job_module
 from tsbench.jobs.attempts import Attempts
+from tsbench.jobs.command import command_of
 from tsbench.jobs.job import Job, Options, resolve
 from tsbench.jobs.source import find_model
 
@@ -176,3 +177,10 @@ def test_attempts_are_summed(tmp_path, monkeypatch):
 
     assert [one.count for one in (first, second, third)] == [1, 2, 3]
     assert third.seconds() == pytest.approx(8 + 1.5 + 2)
+
+
+def test_chosen_scenarios_are_evaluated_and_named_in_the_command(job_of):
+    job = job_of(scenarios=("reg*",))
+
+    assert [scenario.key for scenario in job.scenarios] == ["regular"]
+    assert "--scenario 'reg*'" in command_of(job)

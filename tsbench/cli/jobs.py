@@ -69,6 +69,10 @@ def conduct_options(
 
 
 def evaluation_options(
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="Key or pattern of scenarios, again for more; such a Result is not ranked."),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Cases a batch of the evaluation; scores do not depend on it.")
     ] = None,
@@ -290,6 +294,7 @@ def _options(given: dict[str, Any]) -> "Options":
     return Options(
         hyperparameters=_pairs(given["set_"], "--set"),
         training=_pairs(given["train"], "--train"),
+        scenarios=tuple(given.get("scenario") or ()),
         **{name: given[name] for name in same if name in given},
     )
 

@@ -39,13 +39,21 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: 
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A model, dataset, task or suite.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="A model, dataset, task or suite.")],
+    scenarios: Annotated[
+        bool, typer.Option("--scenarios", help="List the keys of a task's scenarios instead.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show everything that is declared about a model, dataset, task or suite."""
     import yaml
 
     from tsbench import registry
 
+    if scenarios:
+        keys = [one.key for one in registry.task(name).scenarios()]
+        output.as_json(keys) if as_json else sys.stdout.write("".join(f"{key}\n" for key in keys))
+        return
     declared: dict[str, Any] = {}
     if name in registry.models():
         declared["model"] = registry.model(name).model_dump(mode="json", exclude_defaults=True)

@@ -5,6 +5,7 @@ and `-` replaced by `_`) is shaped as the task's target, (sample, lead_time, cha
 the group's attributes name task, version, kind and space.
 """
 
+import difflib
 import json
 import math
 import re
@@ -125,7 +126,7 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
     Raises:
         InputError: where it is not a Zarr v3 directory, holds links, is too large, uses other codecs than
             `CODECS`, another dtype than a float (a complex number, where the task's values are such), another
-            shape than the task's, huge chunks, or lacks the regular scenarios.
+            shape than the task's, huge chunks, an array of no scenario, or lacks the regular scenarios.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a Zarr directory")
@@ -139,7 +140,13 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
         raise InputError(f"{folder}: attribute 'space' is '{space}'; it must be 'normalised' or 'units'")
     if attributes.get("kind", "point") != "point":
         raise InputError(f"{folder}: forecasts of kind '{attributes['kind']}' cannot be scored; give 'point'")
-    found = [scenario for scenario in task.scenarios() if (folder / array_name(scenario)).is_dir()]
+    names = {array_name(scenario): scenario for scenario in task.scenarios()}
+    held = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    if other := [name for name in held if name not in names]:
+        near = difflib.get_close_matches(other[0], list(names), n=1, cutoff=0.5)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"{folder}: '{other[0]}' is no scenario of {task.name}{hint}")
+    found = [scenario for name, scenario in names.items() if name in held]
     if not any(scenario.condition == "regular" for scenario in found):
         raise InputError(f"{folder} has no array 'regular' with the forecasts of the regular scenario")
     for scenario in found:

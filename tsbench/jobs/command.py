@@ -33,6 +33,8 @@ def command_of(job: Job, verb: Verb = "run") -> str:
         for name, value in chosen.items():
             if name not in declared or declared[name] != value:
                 words += [flag, f"{name}={_value(value)}"]
+    for pattern in options.scenarios if verb != "fit" else ():
+        words += ["--scenario", pattern]
     if options.weights is not None:
         words += ["--weights", options.weights.name]
     if options.drop_last and verb != "fit":

@@ -240,10 +240,15 @@ class Execution:
             scenarios={name: len(keys) for name, keys in averages(job.scenarios).items()},
             cases=evaluation.cases,
             skipped=job.skipped,
-            parity={"drop_last": job.options.batch_size} if job.options.drop_last else {},
+            parity=self._parity(),
             cost=cost | {"predict": self._predict_cost(evaluation, meter)},
             provenance=provenance(job, command),
         )
+
+    def _parity(self) -> dict[str, Any]:
+        options = self.job.options
+        dropped = {"drop_last": options.batch_size} if options.drop_last else {}
+        return dropped | ({"scenarios": list(options.scenarios)} if options.scenarios else {})
 
     def _track(self, fitted: dict[str, Any]) -> Track:
         if fitted:

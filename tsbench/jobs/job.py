@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,8 @@ class Options:
         context: look-back in steps.
         hyperparameters, training: on top of the card's.
         conditions: which conditions are evaluated.
+        scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
+            Result of some scenarios is not ranked.
         weights: a safetensors file to evaluate, or to start from when fitting.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
@@ -45,6 +48,7 @@ class Options:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = CONDITIONS
+    scenarios: tuple[str, ...] = ()
     weights: Path | None = None
     device: str = "auto"
     threads: int | None = None
@@ -160,13 +164,14 @@ def resolve(
         hyperparameters=settings.hyperparameters | options.hyperparameters,
         training=settings.training | options.training,
         conditions=options.conditions,
+        scenarios=options.scenarios,
         weights=options.weights,
         device=_device(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
         batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
         drop_last=options.drop_last,
     )
-    scenarios, skipped = scenarios_at_hand(task, options.conditions)
+    scenarios, skipped = scenarios_at_hand(task, options.conditions, options.scenarios)
     stores = {task.dataset, *(scenario.dataset for scenario in scenarios)}
     provenance = {name: store.read_provenance(prepare.ensure(name)) for name in sorted(stores)}
     overridden = options.hyperparameters or options.training
@@ -192,10 +197,24 @@ def versions() -> dict[str, str]:
 
 
 def scenarios_at_hand(
-    task: Task, conditions: Sequence[Condition]
+    task: Task, conditions: Sequence[Condition], patterns: Sequence[str] = ()
 ) -> tuple[tuple[Scenario, ...], dict[str, str]]:
-    """Scenarios whose data are at hand, and why the others are left out."""
+    """Scenarios whose data are at hand, and why the others are left out.
+
+    Args:
+        task: the task.
+        conditions: which are wanted.
+        patterns: keys or shell patterns of keys, of which one must match; every scenario where empty.
+
+    Raises:
+        InputError: where a pattern matches no scenario of the task.
+    """
     wanted = [scenario for scenario in task.scenarios() if scenario.condition in conditions]
+    for pattern in patterns:
+        if not any(fnmatchcase(scenario.key, pattern) for scenario in wanted):
+            raise registry.unknown("scenario", pattern, [one.key for one in wanted], f"info {task.name} --scenarios")
+    if patterns:
+        wanted = [one for one in wanted if any(fnmatchcase(one.key, pattern) for pattern in patterns)]
     skipped = {}
     for scenario in wanted:
         if scenario.dataset != task.dataset and not prepare.at_hand(scenario.dataset):
