@@ -212,7 +212,8 @@ def scenarios_at_hand(
     wanted = [scenario for scenario in task.scenarios() if scenario.condition in conditions]
     for pattern in patterns:
         if not any(fnmatchcase(scenario.key, pattern) for scenario in wanted):
-            raise registry.unknown("scenario", pattern, [one.key for one in wanted], f"info {task.name} --scenarios")
+            keys = [one.key for one in wanted]
+            raise registry.unknown("scenario", pattern, keys, f"info {task.name} --scenarios")
     if patterns:
         wanted = [one for one in wanted if any(fnmatchcase(one.key, pattern) for pattern in patterns)]
     skipped = {}
