@@ -17,6 +17,7 @@ from tsbench.contracts import InputError, Result, Suite, SuiteEntry
 from tsbench.evaluation.record import find_results, read_result
 
 from .code import ROOTS, code_hash
+from .job import adapter_module
 from .run import Conduct, Outcome, options_of, run
 
 CONFIRMED = "confirmed.json"
@@ -77,8 +78,15 @@ def stale(suite: Suite) -> list[Stale]:
 
 def current_code(result: Result) -> str:
     """Hash of the code that would make this Result now."""
-    adapters = [f"{registry.dataset(name).folder.package}.adapter" for name in result.task.recipe]
+    adapters = [adapter_module(name) for name in result.task.recipe]
     return code_hash([*ROOTS, *adapters, f"{registry.model_folder(result.model.name).package}.model"])
+
+
+def confirmed_at(folder: Path, result: Result) -> str | None:
+    """The last code hash at which a checked-in Result was confirmed; None where it never was."""
+    # Task, model and seed are folders below the one that holds the confirmations.
+    hashes = _read_confirmed(folder.parents[2]).get(_confirmed_key(result), [])
+    return hashes[-1] if hashes else None
 
 
 def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:

@@ -97,7 +97,7 @@ class Job:
     @cached_property
     def code(self) -> str:
         """Hash of the code that the job uses."""
-        adapters = [_adapter_module(name) for name in self.recipes]
+        adapters = [adapter_module(name) for name in self.recipes]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
         return code_hash([*ROOTS, *adapters, *own], files, self.runs / ".code.json")
@@ -241,7 +241,8 @@ def _device(asked: str) -> str:
     return "cuda" if driver and "+cpu" not in importlib.metadata.version("torch") else "cpu"
 
 
-def _adapter_module(dataset: str) -> str:
+def adapter_module(dataset: str) -> str:
+    """Dotted name of the adapter of a data set."""
     name = prepare.USER_ADAPTER if dataset.startswith(store.USER_PREFIX) else dataset
     return f"{registry.dataset(name).folder.package}.adapter"
 

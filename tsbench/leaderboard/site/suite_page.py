@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from tsbench.jobs.checked_in import confirmed_at
 from tsbench.leaderboard import aggregate, charts
 
 from . import text
@@ -88,6 +89,8 @@ def _facts(view: View) -> list[tuple[str, str]]:
     ]
     if stored:
         facts.append(("Newest Result", max(one.result.provenance.created for one in stored)[:10]))
+    if count := sum(confirmed_at(one.folder, one.result) is not None for one in stored):
+        facts.append(("Confirmed", f"{count} Results: later code gave equal scores"))
     return facts
 
 

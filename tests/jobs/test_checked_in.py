@@ -1,0 +1,139 @@
+"""Checked-in Results: published whole, stale when code changes, confirmed only by equal scores."""
+
+import json
+
+import pytest
+
+from tsbench import registry
+from tsbench.contracts import InputError, Suite
+from tsbench.evaluation.record import find_results, read_result
+from tsbench.jobs import checked_in
+from tsbench.jobs.checked_in import confirm, confirmed_at, publish, results_folder, stale
+from tsbench.jobs.run import Conduct, run_suite
+
+OTHER_CODE = "f" * 16
+
+
+@pytest.fixture
+def suite(waves_at_hand, monkeypatch, tmp_path):
+    """A suite of two untrained models with three Results each, published in a folder of its own."""
+    suite = Suite(
+        name="waves",
+        title="Waves",
+        summary="For this test.",
+        tasks=("waves-12",),
+        models=({"model": "last_value"}, {"model": "window_mean"}),
+        seeds=(0, 1, 2),
+        baseline="last_value",
+    )
+    folder = registry.Folder("waves", tmp_path / "suite", "none")
+    monkeypatch.setattr(registry, "suite_folder", lambda name: folder)
+    monkeypatch.setattr(registry, "suite", lambda name: suite)
+    publish(suite, run_suite(suite, conduct=Conduct(track=False)))
+    return suite
+
+
+def change_code(monkeypatch, code: str = OTHER_CODE) -> None:
+    monkeypatch.setattr(checked_in, "code_hash", lambda *roots: code)
+
+
+def change_scores(suite: Suite, model: str, change) -> None:
+    for folder in find_results(results_folder(suite)):
+        path = folder / "result.json"
+        record = json.loads(path.read_text())
+        if record["model"]["name"] == model:
+            record["scores"] = {
+                metric: {name: change(value) for name, value in by.items()}
+                for metric, by in record["scores"].items()
+            }
+            path.write_text(json.dumps(record))
+
+
+def test_published_results_are_whole_and_not_stale(suite):
+    folders = find_results(results_folder(suite))
+
+    assert len(folders) == 6
+    assert {folder.parent.name for folder in folders} == {"last_value", "window_mean"}
+    assert stale(suite) == []
+
+
+def test_other_code_makes_results_stale_and_equal_scores_confirm_them(suite, monkeypatch):
+    change_code(monkeypatch)
+    said: list[str] = []
+
+    assert len(stale(suite)) == 6
+    assert confirm(suite, said.append) == []
+    assert [line.split(":")[0] for line in said] == ["last_value", "window_mean"]
+    assert stale(suite) == []
+    folder = find_results(results_folder(suite))[0]
+    assert confirmed_at(folder, read_result(folder)) == OTHER_CODE
+
+
+def test_code_that_changes_again_makes_confirmed_results_stale_again(suite, monkeypatch):
+    change_code(monkeypatch)
+    confirm(suite, lambda line: None)
+    change_code(monkeypatch, "e" * 16)
+
+    assert len(stale(suite)) == 6
+
+
+def test_results_that_were_never_confirmed_say_so(suite):
+    folder = find_results(results_folder(suite))[0]
+
+    assert confirmed_at(folder, read_result(folder)) is None
+
+
+def test_different_scores_are_named_and_stay_stale(suite, monkeypatch):
+    change_code(monkeypatch)
+    change_scores(suite, "window_mean", lambda value: value + 2e-6)
+    said: list[str] = []
+
+    assert confirm(suite, said.append) == ["window_mean"]
+    assert any("window_mean: differs by 2e-06 on waves-12; run the suite again" in line for line in said)
+    assert {one.result.model.name for one in stale(suite)} == {"window_mean"}
+
+
+@pytest.mark.parametrize(("factor", "different"), [(1 + 1e-7, []), (1 + 1e-5, ["last_value"])])
+def test_scores_in_large_units_are_compared_by_their_ratio(suite, monkeypatch, factor, different):
+    change_code(monkeypatch)
+    change_scores(suite, "last_value", lambda value: value * 1e6 * factor)
+    repeat = checked_in.run
+
+    def scaled(*arguments, **options):
+        outcomes = repeat(*arguments, **options)
+        result = outcomes[0].result
+        if result.model.name == "last_value":
+            scores = {
+                metric: {name: value * 1e6 for name, value in by.items()}
+                for metric, by in result.scores.items()
+            }
+            outcomes[0].result = result.model_copy(update={"scores": scores})
+        return outcomes
+
+    monkeypatch.setattr(checked_in, "run", scaled)
+
+    assert confirm(suite, lambda line: None) == different
+
+
+def test_a_score_that_is_missing_now_is_a_difference(suite, monkeypatch):
+    change_code(monkeypatch)
+    change_scores(suite, "last_value", lambda value: None)
+
+    assert confirm(suite, lambda line: None) == ["last_value"]
+
+
+def test_a_model_that_left_the_suite_is_not_confirmed(suite, monkeypatch):
+    change_code(monkeypatch)
+    smaller = suite.model_copy(update={"models": suite.models[:1]})
+
+    assert confirm(smaller, lambda line: None) == ["window_mean"]
+
+
+def test_a_job_without_a_result_publishes_nothing(suite):
+    before = sorted(results_folder(suite).rglob("*"))
+    outcomes = run_suite(suite, conduct=Conduct(track=False))
+    outcomes[3].folder = None
+
+    with pytest.raises(InputError, match="window_mean on waves-12, seed 0 has no Result to publish"):
+        publish(suite, outcomes)
+    assert sorted(results_folder(suite).rglob("*")) == before
