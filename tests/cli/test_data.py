@@ -1,6 +1,7 @@
 """The data command: prepares, lists and checks stores."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +27,17 @@ def test_generated_data_are_prepared_listed_and_checked(run):
     assert "load_demo is ready" in run("get", "load_demo", "--size", "tiny").stderr
     assert "load_demo" in run("list").stdout
     assert "load_demo is intact" in run("check", "load_demo", "--size", "tiny").stderr
+
+
+def test_a_damaged_store_is_listed_beside_the_others(run):
+    path = json.loads(run("get", "load_demo", "--size", "tiny", "--json").stdout)["path"]
+    run("get", "load_demo_south", "--size", "tiny")
+    (Path(path) / "zarr.json").write_text("{")
+    listed = run("list")
+
+    assert "load_demo_south" in listed.stdout
+    assert "damaged" in listed.stdout
+    assert "load_demo" in listed.stderr
 
 
 def test_json_is_the_same_record_everywhere(run):

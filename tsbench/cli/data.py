@@ -57,10 +57,10 @@ def get(
 
 @app.command("list")
 def list_(json: AsJson = False) -> None:
-    """List the prepared stores."""
+    """List the prepared stores; a damaged one is listed with what is wrong."""
     from tsbench.data.store import find_stores, store_root
 
-    records = [_record(path) for path in find_stores()]
+    records = [_record_or_damage(path) for path in find_stores()]
     if json:
         as_json(records)
         return
@@ -69,8 +69,13 @@ def list_(json: AsJson = False) -> None:
         return
     columns = ("name", "size", "recipe", "content", "megabytes")
     table(
-        columns, [[record[column] for column in columns] for record in records], f"Stores in {store_root()}"
+        columns,
+        [[record.get(column, "damaged") for column in columns] for record in records],
+        f"Stores in {store_root()}",
     )
+    for record in records:
+        if "damage" in record:
+            note(record["damage"])
 
 
 @app.command()
@@ -99,6 +104,13 @@ def _of_own_file(name: str, source: Path | None, fresh: bool) -> Path:
     if USER_PREFIX + slug(source) != name:
         raise InputError(f"{source.name} becomes '{USER_PREFIX + slug(source)}', not '{name}'")
     return store_path(prepare_file(source, fresh=fresh))
+
+
+def _record_or_damage(path: Path) -> dict[str, Any]:
+    try:
+        return _record(path)
+    except InputError as error:
+        return {"name": path.parent.name, "size": path.stem, "damage": str(error), "path": str(path)}
 
 
 def _record(path: Path) -> dict[str, Any]:
