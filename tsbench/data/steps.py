@@ -106,6 +106,27 @@ def _describe(time: np.ndarray, row: int, change: int) -> Irregular:
     return Irregular(row + 1, "gap", f"gap in time: {stamp} follows {stamp_text(time[row])}")
 
 
+def following(time: np.ndarray, step: str | None, count: int) -> np.ndarray:
+    """The next time stamps of an axis.
+
+    Args:
+        time: datetime64 or integers, shape (row,).
+        step: ISO 8601 duration; where it is None, the last difference is repeated.
+        count: how many.
+
+    Returns:
+        Shape (count,), dtype of `time`.
+    """
+    if step is None or time.dtype.kind != "M":
+        width = time[-1] - time[-2] if len(time) > 1 else np.array(1).astype(time.dtype)
+        return time[-1] + width * np.arange(1, count + 1)
+    later = [time[-2:]]
+    for _ in range(count):
+        # Two stamps at a time: the last days of months are only seen as such beside each other.
+        later.append(_next(later[-1], step))
+    return np.array([stamps[-1] for stamps in later[1:]], dtype=time.dtype)
+
+
 def stamp_text(stamp: np.datetime64 | np.integer) -> str:
     """A time stamp to the second, or an integer index, as text."""
     return np.datetime_as_string(stamp, unit="s") if isinstance(stamp, np.datetime64) else str(stamp)
