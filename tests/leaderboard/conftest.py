@@ -29,7 +29,7 @@ def make_task(
         "dataset": dataset or name.split("-")[0],
         "horizon": horizon,
         "period": 24,
-        "max_context": 96,
+        "max_context": 512,
         "split": {"kind": "ratio", "train": 0.7, "validation": 0.1, "test": 0.2},
         "normalisation": "zscore",
         "space": "normalised",

@@ -91,6 +91,13 @@ def test_another_track_is_another_entry(bench):
     assert collection.stored["deep", "one-4", 0].result.track.context == 96
 
 
+def test_a_context_cut_to_the_longest_that_a_task_allows_is_that_of_the_card(bench, make):
+    bench.tasks = [make.task("short-4").model_copy(update={"max_context": 16})]
+    folder = make.result(bench.root / "short", "linear", bench.tasks[0], 0, track__context=16)
+
+    assert [entry.name for entry in gather(bench, [folder]).entries] == ["linear"]
+
+
 def test_contexts_that_the_card_prescribes_by_task_are_one_entry(bench, make):
     card = make.card(
         "deep",

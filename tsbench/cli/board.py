@@ -101,7 +101,6 @@ def _print(view: "View") -> None:
     rows = [
         [
             row["entry"],
-            row["context"],
             text.fixed(row["mean_rank"], 2),
             text.percent(row["win_rate"], 0),
             text.percent(row["skill"]),
@@ -111,9 +110,9 @@ def _print(view: "View") -> None:
         ]
         for row in view.rows
     ]
-    columns = ["entry", "context", "mean rank", "win rate", "skill score", "cells", "seeds", "time per task"]
+    columns = ["entry", "mean rank", "win rate", "skill", "cells", "seeds", "per task"]
     suite = view.collection.suite
-    table(columns, rows, f"{suite.title}: skill against {suite.baseline}")
+    table(columns, rows, f"{suite.title}: skill against {suite.baseline}", whole_names=False)
     refused = len(view.collection.refused)
     if refused:
         note(f"Not ranked: {refused} Result{'' if refused == 1 else 's'}; the suite's page says why.")

@@ -143,7 +143,7 @@ def collect(suite: Suite, pool: Pool, declared: Catalogue) -> Collection:
         else:
             candidates.append(stored)
     candidates = _same_data(candidates, refused)
-    entries, owner = assign_entries(suite, declared.cards, [one.result for one in candidates])
+    entries, owner = assign_entries(suite, declared.cards, [one.result for one in candidates], declared.tasks)
     chosen = _newest(candidates, owner, refused)
     means = {
         name: averages(declared.tasks[name].scenarios()) for name in suite.tasks if name in declared.tasks

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tsbench.contracts import ModelCard, Result, Suite, SuiteEntry
+from tsbench.contracts import ModelCard, Result, Suite, SuiteEntry, Task
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories: control, format (also direction marks), surrogates, line and paragraph separators."""
@@ -61,7 +61,10 @@ def shown(name: str) -> str:
 
 
 def assign_entries(
-    suite: Suite, cards: Mapping[str, ModelCard], results: Sequence[Result]
+    suite: Suite,
+    cards: Mapping[str, ModelCard],
+    results: Sequence[Result],
+    tasks: Mapping[str, Task] | None = None,
 ) -> tuple[tuple[Entry, ...], list[str]]:
     """Group Results into entries.
 
@@ -69,12 +72,14 @@ def assign_entries(
         suite: prescribes models, contexts and overrides.
         cards: model cards by name; they prescribe what the suite does not.
         results: Results of the suite's tasks.
+        tasks: by name; a card's look-back is cut to the longest that a task allows, as runs do it.
 
     Returns:
         The entries, those that the suite lists first and in its order, then the others by name; and the name
         of the entry of each Result.
     """
-    prescribed = [_prescribed(suite, cards.get(result.model.name), result) for result in results]
+    longest = {name: task.max_context for name, task in (tasks or {}).items()}
+    prescribed = [_prescribed(suite, cards.get(one.model.name), one, longest) for one in results]
     owner = [
         _other_name(result) if entry is None else _listed_name(suite, entry)
         for result, entry in zip(results, prescribed, strict=True)
@@ -99,15 +104,19 @@ def _entry(name: str, results: Sequence[Result], listed: bool) -> Entry:
     )
 
 
-def _prescribed(suite: Suite, card: ModelCard | None, result: Result) -> SuiteEntry | None:
+def _prescribed(
+    suite: Suite, card: ModelCard | None, result: Result, longest: Mapping[str, int]
+) -> SuiteEntry | None:
     """The entry of the suite whose settings the Result was made with."""
     mine = (entry for entry in suite.models if entry.model == result.model.name)
-    return next((entry for entry in mine if _made_as(entry, card, result)), None)
+    return next((entry for entry in mine if _made_as(entry, card, result, longest)), None)
 
 
-def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result) -> bool:
+def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result, longest: Mapping[str, int]) -> bool:
     settings = card.settings_for(result.task.name) if card else None
-    context = entry.context or (settings.context if settings else None)
+    context = entry.context
+    if context is None and settings is not None:
+        context = min(settings.context, longest.get(result.task.name, settings.context))
     if context != result.track.context:
         return False
     if entry.hyperparameters or entry.training:
