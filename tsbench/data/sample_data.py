@@ -31,6 +31,8 @@ from .views import CASE_DIMENSIONS, CONTEXT_DIMENSIONS, magnitudes, target_dimen
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of a part that are held in memory; larger parts are read as they are used. Not a share of this
 machine's memory, since the order of training cases depends on it."""
+SCALE_VERSION = 1
+"""Raised whenever `fit_part_scale` gives other numbers: kept scales are then fitted again."""
 BLOCK = 256
 
 
@@ -256,7 +258,8 @@ class SampleData(TaskData):
 
     def _fit_scale(self) -> PartScale:
         """The scale of the training part; kept beside the stores, since large parts take minutes to read."""
-        key = canonical_hash([self.content, self.task.normalisation, self._layout.context, self._split.train])
+        what = [SCALE_VERSION, self.content, self.task.normalisation, self._layout.context]
+        key = canonical_hash([*what, self._split.coordinate, self._split.train])
         kept = store.store_root() / ".scales" / f"{self.name}-{key}.json"
         if kept.is_file():
             numbers = json.loads(kept.read_text(encoding="utf-8"))

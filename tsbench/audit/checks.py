@@ -1,0 +1,43 @@
+"""The audit of a task: every check in turn, each on data that are not touched by the others."""
+
+from collections.abc import Callable, Iterator
+
+from tsbench.contracts import InputError, JobFailed
+
+from .borders import borders
+from .keys import keys
+from .leakage import future, training
+from .metrics import metrics
+from .noise import disturbances
+from .repetition import batch_size, determinism
+from .scale import scale
+from .subject import Finding, Subject
+
+CHECKS: dict[str, Callable[[Subject], Finding]] = {
+    "future": future,
+    "training": training,
+    "borders": borders,
+    "scale": scale,
+    "metrics": metrics,
+    "determinism": determinism,
+    "batch size": batch_size,
+    "disturbances": disturbances,
+    "keys": keys,
+}
+
+
+def audit(subject: Subject) -> Iterator[Finding]:
+    """Run every check; one that stumbles has failed, and stops no other.
+
+    Typical workflow::
+
+        for finding in audit(open_subject("etth1-96")):
+            print(finding.name, finding.passed, finding.faults)
+    """
+    for name, check in CHECKS.items():
+        try:
+            yield check(subject)
+        except (InputError, JobFailed) as error:
+            yield Finding(name, "stopped", (str(error),))
+        except Exception as error:
+            yield Finding(name, "stopped", (f"{type(error).__name__}: {error}",))
