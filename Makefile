@@ -11,7 +11,7 @@ help:
 	@echo "make demo      set everything up and run the main job on generated data, offline"
 	@echo "make test      quick tests (under 8 minutes on 2 cores)"
 	@echo "make test-all  every test, slow and GPU ones included"
-	@echo "make check     format, lint, types, schemas, stale Results"
+	@echo "make check     format, lint, types, schemas, advisories and licences, stale Results"
 	@echo "make bench     side-by-side speed comparisons, JSON in runs/benchmarks"
 
 $(INSTALLED): pyproject.toml setup.py
@@ -44,7 +44,8 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
-	$(BIN)/pytest -q tests/test_schemas.py tests/test_published.py
+	$(BIN)/pytest -q tests/test_schemas.py tests/test_published.py tests/reliability/test_supply_chain.py
+	$(BIN)/python tools/supply_chain.py
 	$(BIN)/tsbench results stale
 
 bench: $(INSTALLED)

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import yaml
 from tsbench.contracts import DatasetCard, InputError, ModelCard, Suite, Task, Variant, parse
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_DEPTH, YAML_NODES, AXES_LIMIT = 50, 1_000_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,49 @@ def read_yaml(path: Path) -> Any:
         InputError: where the file is not YAML, with the line.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
+        _check_size(text, path)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}:{line} is not YAML: {getattr(error, 'problem', error)}") from error
+        reason = str(getattr(error, "problem", None) or error)[:300]
+        raise InputError(f"{path}:{line} is not YAML: {reason}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        # A date of the 99th of a month, an empty number, a file in another encoding.
+        raise InputError(f"{path} is not YAML: {str(error)[:300]}") from error
+
+
+def _check_size(text: str, path: Path) -> None:
+    """Refuse what is nested too deeply, or grows too large once its aliases are followed.
+
+    The loader in C follows nesting on the stack until the process dies, and aliases of aliases double a
+    structure with every line.
+    """
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []  # anchor and nodes so far of every structure that is open
+    for event in yaml.parse(text, Loader=_Loader):
+        nodes = 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, 1))
+            if len(open_) > YAML_DEPTH:
+                raise InputError(f"{path} is nested more than {YAML_DEPTH} levels deep")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, nodes = open_.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes
+        elif isinstance(event, yaml.AliasEvent):
+            nodes = sizes.get(event.anchor, YAML_NODES)  # an alias of what is still open has no end
+        elif isinstance(event, yaml.ScalarEvent):
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        else:
+            continue
+        if open_:
+            open_[-1] = (open_[-1][0], open_[-1][1] + nodes)
+            if open_[-1][1] >= YAML_NODES:
+                raise InputError(f"{path} holds more than {YAML_NODES} values once its aliases are followed")
 
 
 def _get(kind: str, found: dict[str, Any], name: str) -> Any:
@@ -195,7 +235,10 @@ def _suite(folder: Path) -> Suite:
 
 @cache
 def _tasks_of(path: Path) -> dict[str, Task]:
-    declared = (read_yaml(path) or {}).get("tasks", [])
+    document = read_yaml(path) or {}
+    declared = document.get("tasks", []) if isinstance(document, dict) else None
+    if not isinstance(declared, list) or not all(isinstance(one, dict) for one in declared):
+        raise InputError(f"{path}: 'tasks' must be a list of declarations")
     found: dict[str, Task] = {}
     for number, declaration in enumerate(declared, start=1):
         for filled in _expand(declaration, f"{path}: task {number}"):
@@ -209,6 +252,12 @@ def _tasks_of(path: Path) -> dict[str, Task]:
 def _expand(declaration: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
     """One declaration per combination of its `axes`; `{name}` in any text is replaced by the axis' value."""
     axes = declaration.get("axes", [])
+    if not isinstance(axes, list) or not all(
+        isinstance(axis, list) and all(isinstance(point, dict) for point in axis) for axis in axes
+    ):
+        raise InputError(f"{where}: 'axes' must be a list of lists of points, each a mapping")
+    if math.prod(map(len, axes)) > AXES_LIMIT:
+        raise InputError(f"{where}: 'axes' span more than {AXES_LIMIT} tasks")
     body = {key: value for key, value in declaration.items() if key != "axes"}
     for combination in itertools.product(*axes):
         values = {key: value for point in combination for key, value in point.items()}
@@ -226,4 +275,5 @@ def _fill(part: Any, values: dict[str, Any], where: str) -> Any:
         if name not in values:
             raise InputError(f"{where}: '{{{name}}}' is not an axis; there are {sorted(values)}")
     whole = re.fullmatch(r"{(\w+)}", part)
-    return values[whole[1]] if whole else part.format_map(values)
+    # Nothing but names between braces means anything: `format` would also follow attributes.
+    return values[whole[1]] if whole else re.sub(r"{(\w+)}", lambda match: str(values[match[1]]), part)

@@ -5,7 +5,9 @@ subcarrier). Nothing is unpickled that could run code: tensors with torch's `wei
 unpickler that admits floats and nothing else.
 """
 
+import io
 import pickle
+import pickletools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 FILES = {"history_uplink": "H_U_hist.pt", "target_uplink": "H_U_pred.pt", "target_downlink": "H_D_pred.pt"}
 """Variable of the store → file of the folder."""
 STATISTICS = ("mean_r", "std_r", "mean_i", "std_i")
+STATISTICS_LIMIT = 10_000
+"""Bytes of a file of statistics; four floats need about a hundred."""
 _SPLITS: dict[str, Split] = {root: split for split, root in ROOTS.items()}
 # Folders below their root, or with the root in the name as on Hugging Face: train_regular_cm_A_ds_030_ms_001.
 _FILE = re.compile(
@@ -140,8 +144,11 @@ def read_statistics(path: Path) -> dict[str, float]:
         InputError: where the file holds anything else than a dict of the four floats.
     """
     try:
-        with path.open("rb") as file:
-            found = _FloatsOnly(file).load()
+        if path.stat().st_size > STATISTICS_LIMIT:
+            raise InputError(f"{path} is larger than {STATISTICS_LIMIT} bytes")
+        found = _FloatsOnly.read(path.read_bytes())
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}") from error
     except Exception as error:  # a damaged pickle raises almost anything
@@ -154,6 +161,14 @@ def read_statistics(path: Path) -> dict[str, float]:
 
 class _FloatsOnly(pickle.Unpickler):
     """Builds plain dicts, strings and floats; whatever needs a class or a function is refused."""
+
+    @classmethod
+    def read(cls, content: bytes) -> Any:
+        # The unpickler in C makes room for whatever place of its memo these two name.
+        for code, place, _ in pickletools.genops(content):
+            if code.name in ("PUT", "LONG_BINPUT") and int(place or 0) > len(content):
+                raise pickle.UnpicklingError(f"it names place {place} of its memo")
+        return cls(io.BytesIO(content)).load()
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -200,6 +215,9 @@ def _load(link: Link, cell: Cell, variable: str, files: Mapping[str, Path]) -> n
         raise InputError(
             f"{path} has the shape {tuple(tensor.shape)}, not (samples, {', '.join(map(str, expected))})"
         )
+    if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+        # Strides of zero let a small file claim any size: reading it as an array would fill the memory.
+        raise InputError(f"{path} holds fewer values than its shape {tuple(tensor.shape)} says")
     return tensor.resolve_conj().numpy()
 
 

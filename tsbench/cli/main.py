@@ -10,8 +10,8 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import board, data, jobs, results, show
-from .output import note
+from . import audit, board, data, forecast, jobs, results, show
+from .output import note, one_line
 
 INTERRUPTED = 130
 
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 show.register(app)
 jobs.register(app)
+audit.register(app)
+forecast.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(board.app, name="board")
 app.add_typer(results.app, name="results")
@@ -35,10 +37,14 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InputError as error:
-        note(f"Error: {' '.join(str(error).split())}")
+        note(f"Error: {one_line(error)}")
         sys.exit(2)
     except JobFailed as error:
-        note(f"Failed: {' '.join(str(error).split())}")
+        note(f"Failed: {one_line(error)}")
+        sys.exit(1)
+    except (OSError, MemoryError) as error:
+        # A full disk, a folder without rights, too little memory: the machine's lack, not a mistake of ours.
+        note(f"Failed: {one_line(error) or 'out of memory'}")
         sys.exit(1)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code, and says nothing.

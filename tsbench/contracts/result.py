@@ -6,7 +6,7 @@ scenario and independent unit, primary metric). Column names of both tables are 
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .strict import Strict
 
@@ -131,6 +131,24 @@ class Result(Strict):
     cost: dict[str, StageCost]
     """Stage (`fit`, `predict`) → cost."""
     provenance: ResultProvenance
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "Result":
+        """Refuse another schema and counts below zero; the JSON Schema is that of the fields alone."""
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {self.schema_version}; this tsbench reads {SCHEMA_VERSION}")
+        stages = self.cost.values()
+        counts = {
+            "cases": (self.cases,),
+            "scenarios": self.scenarios.values(),
+            "model.parameters": (self.model.parameters or 0,),
+            "provenance.threads": (self.provenance.threads,),
+            "cost": [value or 0 for one in stages for value in (one.seconds, one.flops, one.attempts)],
+        }
+        for name, values in counts.items():
+            if min(values, default=0) < 0:
+                raise ValueError(f"{name} holds a number below zero")
+        return self
 
     @property
     def entry(self) -> str:

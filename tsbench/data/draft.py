@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import xarray as xr
     import zarr
 
+REQUEST = "request.json"
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -52,11 +54,12 @@ class Draft:
             raise InputError(f"{store}: parts must have names of their own and at least one row each")
         draft = cls(store.parent / f".draft-{store.stem}", tuple(parts))
         request = canonical_hash({"recipe": recipe, "parts": [[part.name, part.rows] for part in parts]})
-        record = draft.folder / "request.json"
+        record = draft.folder / REQUEST
         same = record.is_file() and record.read_text(encoding="utf-8") == request
-        if fresh or not same or not draft.finished(0):
-            shutil.rmtree(draft.folder, ignore_errors=True)
-            draft.folder.mkdir(parents=True)
+        if fresh or not same or not draft.finished(0) or not draft.store.is_dir():
+            if draft.folder.is_dir():
+                atomic.remove_folder(draft.folder)
+            atomic.make_folder(draft.folder)
             atomic.write_text(record, request)
         return draft
 
@@ -104,8 +107,12 @@ class Draft:
         opened = open_unsealed(self.store)
         record = provenance.model_copy(update={"content": content_hash(opened)})
         seal(self.store, record, [str(name) for name in opened.data_vars])
+        if target.exists():
+            # The older store comes to lie in the draft for an instant, and must never be published again.
+            atomic.sync_tree(self.store)
+            (self.folder / REQUEST).unlink()
         atomic.move_folder(self.store, target)
-        shutil.rmtree(self.folder)
+        atomic.remove_folder(self.folder)
         return record
 
     def _record(self, number: int) -> Path:
@@ -124,6 +131,8 @@ class Draft:
         for name, variable in dataset.variables.items():
             if variable.dims[:1] == (dimension,):
                 _array(group, name).resize((total, *variable.shape[1:]))
+        atomic.sync_tree(self.store)
+        atomic.sync_folder(self.folder)
 
     def _fill(self, number: int, dataset: "xr.Dataset", dimension: str) -> None:
         import zarr

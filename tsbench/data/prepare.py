@@ -127,9 +127,9 @@ def build(
     """
     path = store_path(provenance.dataset, provenance.size)
     with hold(path.parent / ".lock", wait=True, tell=tell):
+        atomic.remove_leftovers(path.parent)
         if not fresh and (path / ROOT_FILE).is_file() and read_provenance(path).recipe == provenance.recipe:
             return path
-        atomic.remove_leftovers(path.parent)
         request = BuildRequest(
             name=provenance.dataset,
             variant=entry.variant,

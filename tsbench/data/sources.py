@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tsbench.contracts import InputError, SourceFile
 from tsbench.registry import DatasetEntry
@@ -50,14 +51,21 @@ def sha256(path: Path) -> str:
 
 def in_environment(file: SourceFile) -> Path | None:
     """The file in the folder that the environment variable TSBENCH_DATA_SOURCE names, or None."""
-    folder = os.environ.get("TSBENCH_DATA_SOURCE")
-    return _in_folder(file, Path(folder).expanduser()) if folder else None
+    folder = _source_folder()
+    return _in_folder(file, folder) if folder else None
 
 
 def tree_in_environment(pattern: str) -> dict[str, Path]:
     """The files of a tree in the folder that TSBENCH_DATA_SOURCE names: path below it → path."""
-    folder = os.environ.get("TSBENCH_DATA_SOURCE")
-    return _in_tree(pattern, Path(folder).expanduser()) if folder else {}
+    folder = _source_folder()
+    return _in_tree(pattern, folder) if folder else {}
+
+
+def _source_folder() -> Path | None:
+    chosen = os.environ.get("TSBENCH_DATA_SOURCE")
+    if chosen and "://" in chosen:  # not repeated: an address may hold credentials
+        raise InputError("TSBENCH_DATA_SOURCE holds an address; it must name a folder")
+    return Path(chosen).expanduser() if chosen else None
 
 
 def _find_tree(entry: DatasetEntry, source: Path | None) -> dict[str, Path]:
@@ -137,7 +145,16 @@ def _download(file: SourceFile, folder: Path, name: str) -> Path:
             downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),  # pyright: ignore[reportArgumentType]
         )
     except OSError as error:
-        raise InputError(f"Cannot download {file.url} ({type(error).__name__}). {help_line}") from error
+        raise InputError(
+            f"Cannot download {_address(file.url)} ({type(error).__name__}). {help_line}"
+        ) from error
     except ValueError as error:
-        raise InputError(f"{file.url} gives another file than published (checksum). {help_line}") from error
+        reason = "gives another file than published (checksum)"
+        raise InputError(f"{_address(file.url)} {reason}. {help_line}") from error
     return Path(path)
+
+
+def _address(url: str) -> str:
+    """An address without the credentials that it may hold: neither name and password, nor a query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

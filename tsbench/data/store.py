@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RECORD = "tsbench"
 ROOT_FILE = "zarr.json"
 CHUNK_BYTES = 16 * 2**20
+UNFINISHED = "*.partial"
+"""What zarr names a chunk or document while it writes it."""
 READ_ERRORS = (ValueError, RuntimeError, OSError, KeyError, TypeError)
 """What xarray and zarr raise for a damaged store."""
 USER_PREFIX = "user-"
@@ -38,6 +40,8 @@ USER_PREFIX = "user-"
 def store_root() -> Path:
     """Folder of all stores: the environment variable TSBENCH_DATA, else the user's cache folder."""
     if chosen := os.environ.get("TSBENCH_DATA"):
+        if "://" in chosen:  # not repeated: an address may hold credentials
+            raise InputError("TSBENCH_DATA holds an address; it must name a folder")
         return Path(chosen).expanduser()
     import platformdirs
 
@@ -114,10 +118,11 @@ def open_lazily(path: Path) -> "xr.Dataset":
         opened = open_unsealed(path)
         for coordinate in opened.coords.values():
             coordinate.load()
+        opened = opened[record["variables"]]
     except READ_ERRORS as error:
         raise _damaged(path, str(error)) from error
     opened.attrs.pop(RECORD, None)
-    return opened[record["variables"]]
+    return opened
 
 
 def open_unsealed(path: Path) -> "xr.Dataset":
@@ -227,7 +232,10 @@ def _chunks(shape: tuple[int, ...], itemsize: int, aligned: int | None = None) -
 
 
 def seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
-    """Write the record into the root document."""
+    """Write the record into the root document; what killed writers left is no part of the store."""
+    atomic.remove_leftovers(folder)
+    for unfinished in folder.rglob(UNFINISHED):
+        unfinished.unlink()
     document = json.loads((folder / ROOT_FILE).read_text(encoding="utf-8"))
     document["attributes"][RECORD] = {
         "provenance": provenance.model_dump(mode="json"),
@@ -235,7 +243,7 @@ def seal(folder: Path, provenance: Provenance, variables: list[str]) -> None:
         "files": {name: [(folder / name).stat().st_size, _digest(folder / name)] for name in _files(folder)},
     }
     document["attributes"][RECORD]["seal"] = _seal_of(document)
-    (folder / ROOT_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    atomic.write_text(folder / ROOT_FILE, json.dumps(document, indent=1))
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -245,11 +253,28 @@ def _read_record(path: Path) -> dict[str, Any]:
         document = json.loads((path / ROOT_FILE).read_text(encoding="utf-8"))
         record = document["attributes"][RECORD]
         sealed = record.pop("seal")
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        unchanged = sealed == _seal_of(document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"{ROOT_FILE} is not that of a store") from error
-    if sealed != _seal_of(document):
+    if not unchanged:
         raise _damaged(path, f"{ROOT_FILE} has changed")
+    if not _is_record(record):
+        raise _damaged(path, f"{ROOT_FILE} is not that of a store")
     return record
+
+
+def _is_record(record: Any) -> bool:
+    """Whether a record has the parts that `seal` writes, and names files below the store only."""
+    if not isinstance(record, dict) or not isinstance(record.get("provenance"), dict):
+        return False
+    files, variables = record.get("files"), record.get("variables")
+    return (
+        isinstance(files, dict)
+        and isinstance(variables, list)
+        and all(isinstance(one, str) for one in variables)
+        and all(isinstance(one, list) and len(one) == 2 for one in files.values())
+        and not any(name.startswith("/") or "\0" in name or ".." in name.split("/") for name in files)
+    )
 
 
 def _seal_of(document: dict[str, Any]) -> str:
@@ -274,7 +299,7 @@ def _same_attributes(one: "xr.Dataset", other: "xr.Dataset") -> bool:
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    first = reason.splitlines()[0] if reason else "it cannot be read"
+    first = reason.splitlines()[0][:300] if reason.strip() else "it cannot be read"
     return InputError(f"The store {path} is damaged ({first}). Prepare it again: {_command(path)} --fresh")
 
 

@@ -6,24 +6,32 @@ the group's attributes name task, version, kind and space.
 """
 
 import difflib
-import json
 import math
+import os
 import re
-from collections.abc import Iterator
+import stat
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tsbench.contracts import InputError, Scenario, Task
+from tsbench.contracts.strict import parse_json
 from tsbench.data.views import is_complex, target_dimensions
+
+from .blocks import CASES, SavedArray, read_blocks
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CODECS = {"bytes", "zstd", "blosc", "crc32c"}
 FLOATS = {"float16": 2, "float32": 4, "float64": 8}
 COMPLEX = {"complex64": 8, "complex128": 16}
 FILE_LIMIT, BYTE_LIMIT, JSON_LIMIT = 10_000, 10**9, 10**6
-CHUNK_CASES, CHUNK_BYTE_LIMIT = 256, 2**28
+DEPTH_LIMIT, CODEC_LIMIT, CHUNK_BYTE_LIMIT = 16, 4, 2**28
 
 
 def array_name(scenario: Scenario) -> str:
@@ -58,7 +66,7 @@ class ForecastWriter:
             array_name(scenario),
             shape=shape,
             dtype=self.dtype,
-            chunks=(min(CHUNK_CASES, shape[0]), *shape[1:]),
+            chunks=(min(CASES, shape[0]), *shape[1:]),
             compressors=[BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()],
             dimension_names=self.dimensions,
             attributes={"scenario": scenario.key},
@@ -80,36 +88,36 @@ class SavedForecast:
         folder: the Zarr group.
         space: `normalised` or `units`.
         model: name that its maker gave.
+        arrays: scenario key → its array.
         scenarios: those for which there is an array.
     """
 
     folder: Path
     space: str
     model: str
+    arrays: dict[str, SavedArray]
     scenarios: tuple[Scenario, ...]
 
     def batches(
-        self, scenario: Scenario, size: int = CHUNK_CASES
+        self,
+        scenario: Scenario,
+        read: "Callable[[SavedArray], Iterator[np.ndarray]]" = read_blocks,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Case indices and values, in double precision.
+
+        Args:
+            scenario: one of `scenarios`.
+            read: gives an array's values block by block; where the forecast comes from others, a reader in
+                a process of its own.
 
         Raises:
             InputError: where a chunk is damaged or a value is not finite.
         """
-        import zarr
-
-        try:
-            array = zarr.open_array(self.folder / array_name(scenario), mode="r")
-        except (ValueError, TypeError, KeyError, RuntimeError, OSError) as error:
-            raise InputError(f"{self.folder}: '{scenario.key}' cannot be opened: {error}") from error
-        for start in range(0, array.shape[0], size):
-            cases = torch.arange(start, min(start + size, array.shape[0]))
-            try:
-                values = torch.from_numpy(array[start : start + size])  # type: ignore[arg-type]
-            except (ValueError, RuntimeError, OSError) as error:
-                raise InputError(
-                    f"{self.folder}: cases from {start} of '{scenario.key}' are damaged: {error}"
-                ) from error
+        start = 0
+        for block in read(self.arrays[scenario.key]):
+            cases = torch.arange(start, start + len(block))
+            start += len(block)
+            values = torch.from_numpy(block)
             if not bool(values.isfinite().all()):
                 raise InputError(f"{self.folder}: '{scenario.key}' has values that are missing or not finite")
             yield cases, values.to(torch.complex128 if values.is_complex() else torch.float64)
@@ -134,12 +142,16 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
     attributes = _metadata(folder / "zarr.json", "group").get("attributes", {})
     for key, value in (("task", task.name), ("version", task.version)):
         if key in attributes and attributes[key] != value:
-            raise InputError(f"{folder} is a forecast of {key} '{attributes[key]}', not '{value}'")
+            raise InputError(f"{folder} is a forecast of {key} '{_cut(attributes[key])}', not '{value}'")
     space = attributes.get("space", task.space)
     if space not in ("normalised", "units"):
-        raise InputError(f"{folder}: attribute 'space' is '{space}'; it must be 'normalised' or 'units'")
+        raise InputError(
+            f"{folder}: attribute 'space' is '{_cut(space)}'; it must be 'normalised' or 'units'"
+        )
     if attributes.get("kind", "point") != "point":
-        raise InputError(f"{folder}: forecasts of kind '{attributes['kind']}' cannot be scored; give 'point'")
+        raise InputError(
+            f"{folder}: forecasts of kind '{_cut(attributes['kind'])}' cannot be scored; give 'point'"
+        )
     names = {array_name(scenario): scenario for scenario in task.scenarios()}
     held = sorted(path.name for path in folder.iterdir() if path.is_dir())
     if other := [name for name in held if name not in names]:
@@ -149,26 +161,43 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
     found = [scenario for name, scenario in names.items() if name in held]
     if not any(scenario.condition == "regular" for scenario in found):
         raise InputError(f"{folder} has no array 'regular' with the forecasts of the regular scenario")
+    arrays = {}
     for scenario in found:
         if scenario.key not in shapes:
             raise InputError(
                 f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here"
             )
-        _check_array(folder / array_name(scenario), shapes[scenario.key], task.view)
+        array = _check_array(folder / array_name(scenario), shapes[scenario.key], task.view)
+        arrays[scenario.key] = array
     model = str(attributes.get("model", re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.stem)))
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", model):
         raise InputError(f"{folder}: attribute 'model' must be a name of letters, digits, '_', '.' and '-'")
-    return SavedForecast(folder, space, model, tuple(found))
+    return SavedForecast(folder, space, model, arrays, tuple(found))
 
 
 def _check_files(folder: Path) -> None:
-    size = 0
-    for count, path in enumerate(folder.rglob("*"), start=1):
-        if path.is_symlink():
-            raise InputError(f"{folder} holds a link ({path.relative_to(folder)}); links are refused")
-        size += path.lstat().st_size
-        if count > FILE_LIMIT or size > BYTE_LIMIT:
-            raise InputError(f"{folder} is larger than {FILE_LIMIT} files or {BYTE_LIMIT} bytes")
+    """Plain files in plain folders, few and small: looks at directory entries only, and opens nothing."""
+    size = count = 0
+    waiting = [(folder, 0)]
+    while waiting:
+        parent, depth = waiting.pop()
+        if depth > DEPTH_LIMIT:
+            raise InputError(f"{folder} is nested more than {DEPTH_LIMIT} folders deep")
+        try:
+            entries = [(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in os.scandir(parent)]
+        except OSError as error:
+            raise InputError(f"{parent} cannot be read: {error.strerror}") from error
+        for path, found in entries:
+            if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
+                raise InputError(f"{folder} holds a link ({path.relative_to(folder)}); links are refused")
+            if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+                place = path.relative_to(folder)
+                raise InputError(f"{folder} holds {place}, which is neither a file nor a folder")
+            count, size = count + 1, size + found.st_size
+            if count > FILE_LIMIT or size > BYTE_LIMIT:
+                raise InputError(f"{folder} is larger than {FILE_LIMIT} files or {BYTE_LIMIT} bytes")
+            if stat.S_ISDIR(found.st_mode):
+                waiting.append((path, depth + 1))
 
 
 def _metadata(path: Path, node: str) -> dict[str, Any]:
@@ -176,10 +205,7 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
         raise InputError(f"{path.parent} is not a Zarr v3 {node}: it has no zarr.json")
     if path.stat().st_size > JSON_LIMIT:
         raise InputError(f"{path} is larger than {JSON_LIMIT} bytes")
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+    metadata = parse_json(path.read_bytes(), path)
     if (
         not isinstance(metadata, dict)
         or metadata.get("zarr_format") != 3
@@ -191,29 +217,38 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
     return metadata
 
 
-def _check_array(folder: Path, shape: tuple[int, ...], view: str) -> None:
+def _check_array(folder: Path, shape: tuple[int, ...], view: str) -> SavedArray:
     metadata = _metadata(folder / "zarr.json", "array")
     dtype = metadata.get("data_type")
     allowed = COMPLEX if is_complex(view) else FLOATS
     if not isinstance(dtype, str) or dtype not in allowed:
-        raise InputError(f"{folder} has the dtype '{dtype}'; it must be one of {sorted(allowed)}")
-    if metadata.get("shape") != list(shape):
+        raise InputError(f"{folder} has the dtype '{_cut(dtype)}'; it must be one of {sorted(allowed)}")
+    declared = metadata.get("shape")
+    if declared != list(shape) or any(type(one) is not int for one in declared or ()):
         raise InputError(
-            f"{folder} has the shape {metadata.get('shape')}; "
+            f"{folder} has the shape {_cut(declared)}; "
             f"({', '.join(target_dimensions(view))}) is {list(shape)}"
         )
-    _check_chunks(folder, metadata.get("chunk_grid"), len(shape), allowed[dtype])
+    chunk = _check_chunks(folder, metadata.get("chunk_grid"), len(shape), allowed[dtype])
+    if math.prod(-(-one // size) for one, size in zip(shape, chunk, strict=True)) > FILE_LIMIT:
+        raise InputError(f"{folder} has chunks of {list(chunk)}, which would be more than {FILE_LIMIT} files")
     codecs = metadata.get("codecs")
     if not isinstance(codecs, list):
         raise InputError(f"{folder}: 'codecs' must be a list")
     names = {str(codec.get("name") if isinstance(codec, dict) else codec) for codec in codecs}
     if not names <= CODECS:
-        raise InputError(f"{folder} uses the codecs {sorted(names - CODECS)}; allowed are {sorted(CODECS)}")
+        raise InputError(
+            f"{folder} uses the codecs {_cut(sorted(names - CODECS))}; allowed are {sorted(CODECS)}"
+        )
+    if len(codecs) > CODEC_LIMIT:
+        raise InputError(f"{folder} has a chain of {len(codecs)} codecs; {CODEC_LIMIT} are allowed")
     if metadata.get("storage_transformers"):
         raise InputError(f"{folder} uses storage transformers; none is allowed")
+    _check_claims(folder, [str(one.get("name")) for one in codecs], math.prod(chunk) * allowed[dtype])
+    return SavedArray(folder, shape, dtype, chunk)
 
 
-def _check_chunks(folder: Path, grid: Any, dimensions: int, itemsize: int) -> None:
+def _check_chunks(folder: Path, grid: Any, dimensions: int, itemsize: int) -> tuple[int, ...]:
     """A chunk is decoded as a whole, so its size is bounded before one is read."""
     chunk = None
     if (
@@ -230,5 +265,49 @@ def _check_chunks(folder: Path, grid: Any, dimensions: int, itemsize: int) -> No
         raise InputError(f"{folder}: 'chunk_grid' must be regular, with {dimensions} positive sizes")
     if math.prod(chunk) * itemsize > CHUNK_BYTE_LIMIT:
         raise InputError(
-            f"{folder} has chunks of {chunk} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes"
+            f"{folder} has chunks of {_cut(chunk)} values; one may hold at most {CHUNK_BYTE_LIMIT} bytes"
         )
+    return tuple(chunk)
+
+
+def _check_claims(folder: Path, codecs: list[str], size: int) -> None:
+    """What each compressed chunk says that it expands to, before a decoder believes it.
+
+    Only the outermost compression says so in the first bytes of the file; what lies within, and a header that
+    lies, is caught by the limits of the process that decodes.
+    """
+    outermost = next((name for name in reversed(codecs) if name in ("blosc", "zstd")), None)
+    if outermost is None:
+        return
+    for path in folder.rglob("*"):
+        if not path.is_file() or path.name == "zarr.json":
+            continue
+        with path.open("rb") as file:
+            claimed = (_blosc_size if outermost == "blosc" else _zstd_size)(file.read(18))
+        if claimed is not None and claimed > 2 * size + 4096:
+            place = path.relative_to(folder)
+            raise InputError(f"{folder}: {place} would expand to {claimed} bytes; a chunk holds {size}")
+
+
+def _blosc_size(head: bytes) -> int | None:
+    """Uncompressed size in the header of a Blosc 1 frame (bytes 4 to 7, little-endian)."""
+    return struct.unpack("<I", head[4:8])[0] if len(head) >= 16 else None
+
+
+def _zstd_size(head: bytes) -> int | None:
+    """Content size of a Zstandard frame, where its header states one (RFC 8878, 3.1.1.1)."""
+    if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    descriptor = head[4]
+    single = bool(descriptor & 0x20)
+    start = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]
+    width = (int(single), 2, 4, 8)[descriptor >> 6]
+    if not width:
+        return None
+    return int.from_bytes(head[start : start + width], "little") + (256 if width == 2 else 0)
+
+
+def _cut(value: Any, length: int = 100) -> str:
+    """A value of the file as a message repeats it."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -1,6 +1,5 @@
 """Writes and reads Result folders. Imports no torch: the leaderboard and the tracker read Results with it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,18 @@ from tsbench.contracts.result import (
     UNIT_COLUMNS,
     UNITS_FILE,
 )
+from tsbench.contracts.strict import parse_json
 from tsbench.folders import ARTIFACTS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ROW_LIMIT, TABLE_LIMIT = 20_000_000, 2**28
+"""Rows and bytes of a table: ten times what the largest suite writes."""
+NUMBERS = {"numerator", "denominator", "observed", "forecast", "lead_time", "case"}
+TEXTS = {"scenario", "condition", "metric"}
+
+FLOATS = ("numerator", "denominator")
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -64,29 +71,30 @@ def read_result(folder: Path) -> Result:
         raise InputError(f"{folder} is not a Result: it holds no {RESULT_FILE}")
     if path.stat().st_size > RESULT_LIMIT:
         raise InputError(f"{path} is larger than {RESULT_LIMIT} bytes")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    return parse(Result, data, path)
+    return parse(Result, parse_json(path.read_bytes(), path), path)
 
 
 def read_table(folder: Path, name: str) -> "pd.DataFrame":
     """Read scores.parquet, units.parquet or examples.parquet of a Result folder.
 
     Raises:
-        InputError: where the table is missing or has other columns.
+        InputError: where the table is missing, damaged or too large, or has other columns or types.
     """
     import pyarrow.parquet
 
     path = folder / name
+    if not path.is_file():
+        raise InputError(f"{path} cannot be read: there is no such file")
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    if tuple(table.column_names) != TABLES[name]:
-        raise InputError(f"{path} has the columns {table.column_names}, not {list(TABLES[name])}")
-    return table.to_pandas()
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _check_table(path, file.schema_arrow, file.metadata)
+            # Without the hints for pandas, which a stranger may have written.
+            return file.read().replace_schema_metadata(None).to_pandas()
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file raises almost anything
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path} cannot be read: {reason[:300]}") from error
 
 
 def find_results(root: Path) -> list[Path]:
@@ -99,6 +107,25 @@ def find_results(root: Path) -> list[Path]:
     )
 
 
+def _check_table(path: Path, schema: Any, metadata: Any) -> None:
+    """Columns, types and number of rows, before a row is decoded: a small page of zeros holds billions."""
+    import pyarrow
+
+    columns = TABLES[path.name]
+    if tuple(schema.names) != columns:
+        raise InputError(f"{path} has the columns {str(schema.names)[:300]}, not {list(columns)}")
+    if metadata.num_rows > ROW_LIMIT or path.stat().st_size > TABLE_LIMIT:
+        raise InputError(f"{path} is larger than {ROW_LIMIT} rows or {TABLE_LIMIT} bytes")
+    for field in schema:
+        kind = field.type
+        number = pyarrow.types.is_floating(kind) or pyarrow.types.is_integer(kind)
+        wanted = "numbers" if field.name in NUMBERS else "text" if field.name in TEXTS else "text or numbers"
+        text = pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
+        fits = {"numbers": number, "text": text, "text or numbers": number or text}[wanted]
+        if not fits and not pyarrow.types.is_null(kind):
+            raise InputError(f"{path}: column '{field.name}' holds {str(kind)[:100]}, not {wanted}")
+
+
 def _write_table(path: Path, columns: Columns) -> None:
     import pyarrow
     import pyarrow.parquet
@@ -106,4 +133,13 @@ def _write_table(path: Path, columns: Columns) -> None:
     if tuple(columns) != TABLES[path.name]:
         raise ValueError(f"{path.name} has the columns {list(columns)}, not {list(TABLES[path.name])}")
     table = pyarrow.table(dict(columns))
-    pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=True)
+    if path.name == UNITS_FILE:
+        # Thousands of scenarios have tens of thousands of units; intervals need no more than seven digits.
+        for name in FLOATS:
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, name, table[name].cast(pyarrow.float32()))
+    split = [name for name in FLOATS if name in table.column_names]
+    named = [name for name in table.column_names if name not in split]
+    # pyarrow's own annotations know these two as flags only.
+    encodings: dict[str, Any] = {"use_dictionary": named, "use_byte_stream_split": split}
+    pyarrow.parquet.write_table(table, path, compression="zstd", **encodings)

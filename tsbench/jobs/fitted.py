@@ -20,9 +20,12 @@ def read_fit(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}; start over with --fresh") from error
+        record = json.loads(path.read_bytes())
+        if not isinstance(record, dict):
+            raise ValueError("it holds no object")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {str(error)[:300]}; start over with --fresh") from error
+    return record
 
 
 def write_fit(folder: Path, record: dict[str, Any]) -> None:

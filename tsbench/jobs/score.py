@@ -23,6 +23,7 @@ from tsbench.folders import runs_folder
 from .code import ROOTS, code_hash
 from .execute import created_now, host_class
 from .job import scenarios_at_hand, versions
+from .limited import LimitedReader
 
 
 def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path, Result]:
@@ -86,27 +87,30 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
 
 def _refuse_other(out: Path) -> None:
     """Writing a Result replaces its folder, so nothing else may lie in it."""
-    if not out.exists():
+    if not out.exists() and not out.is_symlink():
         return
     ours = {RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE}
-    if not out.is_dir() or {path.name for path in out.iterdir()} - ours:
+    if out.is_symlink() or not out.is_dir() or {path.name for path in out.iterdir()} - ours:
         raise InputError(f"{out} exists and is no Result; choose another folder with --out")
 
 
 def _tally(saved: SavedForecast, data: dict[str, TaskData]) -> Evaluation:
     evaluation = Evaluation()
-    for scenario in saved.scenarios:
-        opened = data[scenario.dataset]
-        cases = opened.test_cases(scenario, opened.task.period)
-        tally = tally_for(opened.task, scenario, opened, len(cases))
-        for index, values in saved.batches(scenario):
-            if saved.space != opened.task.space:
-                values = (
-                    opened.from_units(values) if saved.space == "units" else opened.to_metric_space(values)
-                )
-            observed, valid = cases.gather_truth(index)
-            tally.update(values, observed, valid, opened.seasonal_error, index)
-        evaluation.tallies.append(tally)
-        if scenario.condition == "regular" and not evaluation.cases:
-            evaluation.cases = len(cases)
+    with LimitedReader(list(saved.arrays.values())) as reader:
+        for scenario in saved.scenarios:
+            opened = data[scenario.dataset]
+            cases = opened.test_cases(scenario, opened.task.period)
+            tally = tally_for(opened.task, scenario, opened, len(cases))
+            for index, values in saved.batches(scenario, reader.read):
+                if saved.space != opened.task.space:
+                    values = (
+                        opened.from_units(values)
+                        if saved.space == "units"
+                        else opened.to_metric_space(values)
+                    )
+                observed, valid = cases.gather_truth(index)
+                tally.update(values, observed, valid, opened.seasonal_error, index)
+            evaluation.tallies.append(tally)
+            if scenario.condition == "regular" and not evaluation.cases:
+                evaluation.cases = len(cases)
     return evaluation

@@ -4,6 +4,7 @@ MLflow itself decides what is missing (`tsbench results log` asks it). The ledge
 knows the experiment of a Result that could not be sent, and it spares a reused run the import of MLflow.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -51,14 +52,21 @@ class Ledger:
 
     def _add(self, result: str, experiment: str, store: str) -> None:
         line = json.dumps({"result": result, "experiment": experiment, "store": store}) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One short write to a file opened for appending: lines of several processes do not mix.
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+        # What cannot be noted (read-only folder, full disk) is no reason to log nothing.
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # One short write to a file opened for appending: lines of several processes do not mix.
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(descriptor, self._after_torn(descriptor) + line.encode())
+            finally:
+                os.close(descriptor)
         self._stores.setdefault((result, experiment), set()).add(store)
+
+    def _after_torn(self, descriptor: int) -> bytes:
+        """What ends a torn last line, so that it takes the next one with it no more."""
+        size = os.fstat(descriptor).st_size
+        return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
 
     def _lines(self) -> Iterator[tuple[str, str, str]]:
         if not self.path.exists():

@@ -3,12 +3,13 @@
 Everything here is quick and imports no MLflow: an unreachable server does not cost that import on top.
 """
 
+import base64
 import os
 import re
 import sqlite3
 import threading
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from tsbench.contracts import InputError
 from tsbench.folders import runs_folder
@@ -90,11 +91,22 @@ def why_unreachable(uri: str) -> str | None:
 
 
 def _secrets(uri: str) -> list[str]:
+    """Every credential, in the forms in which a server or a library may repeat it; the longest first."""
     userinfo = uri.rpartition("@")[0].rpartition("://")[2]
     password = userinfo.partition(":")[2]
-    found = {userinfo, password, unquote(password)}
-    found |= {os.environ.get(name, "") for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")}
-    return sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
+    query = uri.partition("?")[2]
+    name, login, token = (
+        os.environ.get(f"MLFLOW_TRACKING_{one}", "") for one in ("USERNAME", "PASSWORD", "TOKEN")
+    )
+    found = {userinfo, password, query, login, token, f"{name}:{login}" if login else ""}
+    found |= {pair.partition("=")[2] for pair in re.split("[&;#]", query)}
+    found |= {unquote(secret) for secret in found - {userinfo}}
+    found = {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+    found |= {quote(secret, safe=safe) for secret in found for safe in ("", "/")}
+    # As in the header of a request; without its end, where the padding depends on what follows.
+    sent = found | {unquote(userinfo)} if userinfo else found
+    found |= {base64.b64encode(secret.encode()).decode().rstrip("=") for secret in sent}
+    return sorted(found, key=len, reverse=True)
 
 
 def _sqlite_problem(path: Path) -> str | None:

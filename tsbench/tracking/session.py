@@ -215,7 +215,8 @@ def _failures() -> tuple[type[Exception], ...]:
     import sqlalchemy.exc
     from mlflow.exceptions import MlflowException
 
-    return (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError, InputError)
+    # A database whose driver is not installed cannot be imported.
+    return (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError, InputError, ImportError)
 
 
 def _one_line(error: Exception, uri: str) -> str:

@@ -61,8 +61,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dictionary)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+        raise InputError(f"{path} is not a safetensors file, or is damaged: {str(error)[:300]}") from error
 
 
 def weights_hash(module: Any) -> str | None:
