@@ -1,0 +1,1 @@
+"""Sequences to pretrain on: Time-300B's binary sets and other formats, normalised and cut into windows."""
