@@ -101,3 +101,16 @@ def test_the_hash_sees_a_change_of_one_bit_and_of_a_name():
 def test_parameters_are_counted_without_buffers():
     assert count_parameters(Network()) == 8
     assert count_parameters(object()) == 0
+
+
+def test_a_folder_is_read_by_a_model_that_can_and_refused_by_one_that_cannot(tmp_path):
+    class Reader(torch.nn.Module):
+        def load_folder(self, folder):
+            self.read = folder
+
+    reader = Reader()
+    load_weights(reader, tmp_path)
+
+    assert reader.read == tmp_path
+    with pytest.raises(InputError, match="is a folder; Linear takes a safetensors file"):
+        load_weights(torch.nn.Linear(1, 1), tmp_path)

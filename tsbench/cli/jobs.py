@@ -52,7 +52,10 @@ def model_options(
     context: Annotated[int | None, typer.Option(min=1, help="Look-back; default: the model's card.")] = None,
     set_: Annotated[Pairs, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter.")] = None,
     train: Annotated[Pairs, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weights (safetensors) to load strictly.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights to load strictly: a safetensors file, or a folder that the model reads."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; a Result's bits depend on them.")

@@ -37,7 +37,7 @@ class Options:
         conditions: which conditions are evaluated.
         scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
             Result of some scenarios is not ranked.
-        weights: a safetensors file to evaluate, or to start from when fitting.
+        weights: a safetensors file, or a folder that the model reads, to evaluate or to start from.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
         batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
@@ -248,8 +248,12 @@ def adapter_module(dataset: str) -> str:
 
 
 def _file_hash(path: Path) -> str:
-    import hashlib
+    """Hash of a file, or of the names and contents of a folder's configuration and weights."""
+    from tsbench.data.sources import sha256
 
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.suffix in (".json", ".safetensors"))
+        return canonical_hash([[one.name, sha256(one)] for one in files])
     if not path.is_file():
         raise InputError(f"There is no file {path}")
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return sha256(path)[:16]

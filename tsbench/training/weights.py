@@ -24,11 +24,18 @@ def save_weights(module: torch.nn.Module, path: Path, metadata: dict[str, str] |
 def load_weights(module: torch.nn.Module, path: Path) -> None:
     """Load weights strictly, after the module's own computed buffers are filled in where the file lacks them.
 
-    Files whose tensors are named `state_dict/<key>` are taken as well.
+    Files whose tensors are named `state_dict/<key>` are taken as well. A folder is read by the module's own
+    `load_folder(path)`, if it has one: published checkpoints come with a configuration.
 
     Raises:
-        InputError: where the file is damaged, lacks a parameter, has one too many, or one of another shape.
+        InputError: where the file is damaged, lacks a parameter, has one too many, or one of another shape,
+            or a folder is given to a model that reads none.
     """
+    if path.is_dir():
+        if not hasattr(module, "load_folder"):
+            raise InputError(f"{path} is a folder; {type(module).__name__} takes a safetensors file")
+        module.load_folder(path)  # type: ignore[operator]
+        return
     tensors = read_tensors(path)
     if any(name.startswith(FIXTURE_PREFIX) for name in tensors):
         tensors = {
