@@ -16,12 +16,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tsbench import atomic
 from tsbench.contracts import InputError
 
 POLL_SECONDS = 0.2
 # psutil derives a start time from the boot time and clock ticks: two readings may differ by rounding and by
 # adjustments of the clock, a re-used process id differs by far more.
 START_TOLERANCE_SECONDS = 2.0
+PATIENCE_SECONDS = 0.5
+"""How long a lock file that another process has open is looked at, before its owner counts as living."""
+DRAFT = ".lock-"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,10 @@ class Owner:
 
     @property
     def dead(self) -> bool:
-        """Whether the process is known to be gone; never true for a process on another machine."""
+        """Whether the process seems to be gone; never true for a process on another machine.
+
+        A start time that differs tells a process id that is used again, or a clock that was set.
+        """
         import psutil
 
         if self.host != socket.gethostname():
@@ -90,7 +97,12 @@ def hold(path: Path, wait: bool = False, tell: Callable[[str], None] | None = No
             told = True
         time.sleep(POLL_SECONDS)
     try:
-        yield owner
+        with path.open(encoding="utf-8") as file:
+            # Says that the owner lives, whatever the clock does to its start time; gone with the process.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            for draft in path.parent.glob(f"{DRAFT}*"):
+                draft.unlink(missing_ok=True)
+            yield owner
     finally:
         # A forked child that leaves the block must not free the parent's lock.
         if os.getpid() == owner.pid and read_owner(path) == owner:
@@ -104,19 +116,25 @@ def read_owner(path: Path) -> Owner | None:
         InputError: where the file is not a lock file.
     """
     try:
-        return _parse(path, path.read_text(encoding="utf-8"))
+        return _parse(path, path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return None
+
+
+def free(path: Path) -> None:
+    """Remove the lock file of a dead owner; for those who find the work done and need no lock."""
+    with contextlib.suppress(InputError, OSError):
+        other = read_owner(path)
+        if other is not None and other.dead:
+            _remove_dead(path)
 
 
 def _take(path: Path, owner: Owner) -> Owner | None:
     """Take the lock; returns None when it is ours, else the living owner."""
     while not _create(path, owner):
         other = read_owner(path)
-        if other is not None and not other.dead:
+        if other is not None and not (other.dead and _remove_dead(path)):
             return other
-        if other is not None:
-            _remove_dead(path)
     return None
 
 
@@ -124,11 +142,11 @@ def _create(path: Path, owner: Owner) -> bool:
     """Create the lock file, or find that there is one.
 
     The text is written first and the finished file linked under its name: like O_EXCL this succeeds for one
-    process only, and nobody ever reads a lock file that is still empty.
+    process only, and nobody ever reads a lock file that is still empty, not even after a power cut.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".lock-", dir=path.parent)
+        atomic.make_folder(path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=DRAFT, dir=path.parent)
     except OSError as error:
         raise InputError(
             f"Cannot write in {path.parent}: {error.strerror}. Choose a folder you can write."
@@ -137,38 +155,62 @@ def _create(path: Path, owner: Owner) -> bool:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(asdict(owner), file)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path)
         return True
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):
+        # Not found: the owner has tidied up all drafts, since it cannot tell those of killed processes.
         return False
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
 
 
-def _remove_dead(path: Path) -> None:
+def _remove_dead(path: Path) -> bool:
     """Remove a dead owner's lock file, and never that of a process that took the lock in the meantime.
 
     Whoever removes holds an advisory lock on the very file it has looked at. While that descriptor is open
     its inode cannot be used again, so "the path still leads to this inode" means "nobody has replaced it".
+
+    Returns:
+        False where the owner turns out to live.
     """
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
-        return
+        return True
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if not _lock_alone(file.fileno()):
+            return False
         try:
             same = os.path.samestat(path.stat(), os.fstat(file.fileno()))
         except FileNotFoundError:
-            return
+            return True
         if same and _parse(path, file.read()).dead:
             path.unlink()
+    return True
+
+
+def _lock_alone(descriptor: int) -> bool:
+    """Take the advisory lock on a lock file; other removers let go at once, an owner does not."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.01)
 
 
 def _parse(path: Path, text: str) -> Owner:
     try:
-        return Owner(**json.loads(text))
-    except (json.JSONDecodeError, TypeError) as error:
+        owner = Owner(**json.loads(text))
+        if (type(owner.host), type(owner.pid)) != (str, int) or not isinstance(owner.started, int | float):
+            raise TypeError("host, pid and started must be a text and two numbers")
+        return owner
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a lock file of tsbench; remove it if nothing is running") from error
 
 

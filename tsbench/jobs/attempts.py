@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 from tsbench import atomic
+from tsbench.contracts import InputError
+from tsbench.contracts.strict import parse_json
 
 FILE = "attempts.json"
 
@@ -14,11 +16,14 @@ class Attempts:
 
     Args:
         folder: the run folder.
+
+    Raises:
+        InputError: where the record of earlier attempts is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self.earlier: list[float] = json.loads(self.path.read_text()) if self.path.is_file() else []
+        self.earlier = self._read() if self.path.is_file() else []
         self._start = time.perf_counter()
 
     @property
@@ -33,3 +38,9 @@ class Attempts:
     def seconds(self) -> float:
         """Seconds of all attempts, this one included."""
         return sum(self.earlier) + time.perf_counter() - self._start
+
+    def _read(self) -> list[float]:
+        found = parse_json(self.path.read_bytes(), self.path)
+        if not isinstance(found, list) or not all(type(one) in (int, float) and one >= 0 for one in found):
+            raise InputError(f"{self.path} is damaged; start over with --fresh")
+        return found

@@ -191,4 +191,5 @@ class _Digests:
 
     def save(self) -> None:
         if self.file is not None and self.changed:
+            atomic.remove_abandoned(self.file)
             atomic.write_text(self.file, json.dumps(self.known))

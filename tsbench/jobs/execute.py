@@ -5,7 +5,6 @@ What this module imports, directly or not, is the code that a Result depends on:
 
 import os
 import platform
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -32,13 +31,14 @@ from tsbench.evaluation.evaluate import Evaluation, Presenter, evaluate, view_of
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
 from tsbench.training.build import NoHyperparameters, build, has_weights
+from tsbench.training.checkpoint import LAST_CHECKPOINT
 from tsbench.training.cost import Meter, count_flops, measure
 from tsbench.training.settings import TrainingSettings, fill
 from tsbench.training.source import FitReport, TaskSource
 from tsbench.training.weights import count_parameters, load_weights, save_weights, weights_hash
 
 from .attempts import Attempts
-from .fitted import WEIGHTS, read_fit, write_fit
+from .fitted import FIT, WEIGHTS, read_fit, write_fit
 from .job import Job, versions
 
 FORECAST = "forecast.zarr"
@@ -93,13 +93,14 @@ class Execution:
         folder = self.job.folder
         if not self.fits:
             return {}
-        finished = read_fit(folder)
+        finished, given = read_fit(folder), self.job.options.weights
+        if given is not None and (given.is_dir() or not finished):
+            # A folder may give the model another shape than its hyper-parameters: also before a finished fit.
+            load_weights(self.model, given)
         if finished and has_weights(self.model):
             load_weights(self.model, folder / WEIGHTS)
             return finished
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.job.options.weights is not None:
-            load_weights(self.model, self.job.options.weights)
+        atomic.make_folder(folder)
         attempts = Attempts(folder)
         source = replace(self._source(), on_epoch=attempts.note)
         with measure(self.job.options.device) as meter:
@@ -265,12 +266,17 @@ class Execution:
 
 
 def discard(job: Job) -> None:
-    """Remove what a run folder holds, except its lock."""
-    for path in job.folder.glob("*") if job.folder.is_dir() else ():
+    """Remove what a run folder holds, except its lock.
+
+    What says that other files are whole goes before them: killed here, a run is taken up or starts over.
+    """
+    for name in (FIT, LAST_CHECKPOINT):
+        (job.folder / name).unlink(missing_ok=True)
+    for path in list(job.folder.glob("*")):
         if path.is_dir():
-            shutil.rmtree(path)
+            atomic.remove_folder(path)
         elif path.name != "lock":
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def provenance(job: Job, command: str) -> ResultProvenance:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, JobFailed, Result, Suite, SuiteEntry, Task
 from tsbench.evaluation.record import read_result
-from tsbench.locks import hold
+from tsbench.locks import free, hold
 
 from .command import command_of
 from .fitted import read_fit
@@ -174,6 +174,7 @@ def _told(error: Exception, own: Path | None) -> str:
 def _reuse_or_execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     job = outcome.job
     if not conduct.fresh and _reuse(outcome, stage, conduct):
+        free(job.folder / "lock")
         return
     _make_folder(job)
     with hold(job.folder / "lock", wait=conduct.wait, tell=conduct.say):
@@ -260,7 +261,7 @@ def _track(outcomes: Sequence[Outcome], experiment: str, say: Say) -> None:
 
 def _make_folder(job: Job) -> None:
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(job.folder)
     except OSError as error:
         raise InputError(
             f"Cannot write in {job.runs}: {error.strerror}. Set TSBENCH_RUNS to a folder you can write."

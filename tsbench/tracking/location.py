@@ -22,6 +22,8 @@ SQLITE = "sqlite:///"
 # Shorter secrets are hidden inside a URI only: replacing them in any text would garble it.
 SHORTEST_SECRET = 4
 
+CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
 
 class TrackingError(Exception):
     """Nothing can be logged: says why, without credentials. A warning for the user, never a failure."""
@@ -95,9 +97,7 @@ def _secrets(uri: str) -> list[str]:
     userinfo = uri.rpartition("@")[0].rpartition("://")[2]
     password = userinfo.partition(":")[2]
     query = uri.partition("?")[2]
-    name, login, token = (
-        os.environ.get(f"MLFLOW_TRACKING_{one}", "") for one in ("USERNAME", "PASSWORD", "TOKEN")
-    )
+    name, login, token = (os.environ.get(name, "") for name in CREDENTIALS)
     found = {userinfo, password, query, login, token, f"{name}:{login}" if login else ""}
     found |= {pair.partition("=")[2] for pair in re.split("[&;#]", query)}
     found |= {unquote(secret) for secret in found - {userinfo}}

@@ -67,7 +67,8 @@ class Session:
         import mlflow.store.db.utils
 
         for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            # Their errors reach us as exceptions, and the user as one line.
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # A refused login is as final the tenth time, three minutes later, as it is the first time.
         mlflow.store.db.utils.MAX_RETRY_COUNT = 1
         self.uri = uri
