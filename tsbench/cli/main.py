@@ -46,6 +46,12 @@ def main() -> None:
         # A full disk, a folder without rights, too little memory: the machine's lack, not a mistake of ours.
         note(f"Failed: {one_line(error) or 'out of memory'}")
         sys.exit(1)
+    except RuntimeError as error:
+        # What Python says where a thread's stack no longer fits in memory; anything else is a fault of ours.
+        if str(error) != "can't start new thread":
+            raise
+        note("Failed: out of memory, or of threads")
+        sys.exit(1)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code, and says nothing.
         if stop.code == INTERRUPTED:
