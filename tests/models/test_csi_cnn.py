@@ -83,21 +83,6 @@ def test_series_and_image_are_inverse():
     assert torch.equal(from_image(to_image(series)), series)
 
 
-def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(shape_of):
-    model, context = CsiCnn(shape_of(16, 4, channels=10)), torch.randn(6, 16, 10)
-
-    torch.testing.assert_close(model({"context": context})[2:3], model({"context": context[2:3]}))
-
-
-def test_targets_alone_are_forecast(shape_of):
-    part = CsiCnn(shape_of(16, 4, channels=6, targets=(5, 0)))
-    whole = CsiCnn(shape_of(16, 4, channels=6))
-    whole.load_state_dict(part.state_dict())
-    context = torch.randn(2, 16, 6)
-
-    assert torch.equal(part({"context": context}), whole({"context": context})[..., [5, 0]])
-
-
 def test_an_odd_number_of_channels_is_refused(shape_of):
     with pytest.raises(InputError, match="the task has 7 context channels, and an even number is needed"):
         CsiCnn(shape_of(16, 4, channels=7))

@@ -91,21 +91,6 @@ def test_the_small_one_differs_in_its_default_size_alone(shape_of):
     assert torch.equal(small({"context": context}), same({"context": context}))
 
 
-def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(shape_of):
-    model, context = CsiRnnSmall(shape_of(16, 4, channels=10)), torch.randn(6, 16, 10)
-
-    torch.testing.assert_close(model({"context": context})[2:3], model({"context": context[2:3]}))
-
-
-def test_targets_alone_are_forecast(shape_of):
-    part = CsiRnnSmall(shape_of(16, 4, channels=3, targets=(2, 0)))
-    whole = CsiRnnSmall(shape_of(16, 4, channels=3))
-    whole.load_state_dict(part.state_dict())
-    context = torch.randn(2, 16, 3)
-
-    assert torch.equal(part({"context": context}), whole({"context": context})[..., [2, 0]])
-
-
 @pytest.mark.parametrize("model", [CsiRnn, CsiRnnSmall])
 @pytest.mark.parametrize("name", ["hidden", "layers"])
 def test_no_layer_is_refused(model, name):

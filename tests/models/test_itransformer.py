@@ -11,8 +11,7 @@ from tsbench.contracts import InputError
 from tsbench.data.calendar import calendar_names
 from tsbench.models.itransformer.model import Hyperparameters, ITransformer
 from tsbench.training.build import build
-from tsbench.training.settings import TrainingSettings, fill
-from tsbench.training.source import TaskSource
+from tsbench.training.settings import fill
 from tsbench.training.weights import count_parameters, load_weights, read_tensors
 
 SMALL = {"d_model": 16, "d_ff": 32, "n_heads": 4}
@@ -173,14 +172,3 @@ def test_a_very_short_look_back_without_marks_gives_a_forecast(shape_of):
 def test_hyper_parameters_out_of_range_are_refused(values, message):
     with pytest.raises(InputError, match=f"card: {message}"):
         fill(Hyperparameters, values, "card")
-
-
-def test_a_short_fit_lowers_the_loss(open_waves):
-    data = open_waves()
-    model = build(ITransformer, data.shape(48), Hyperparameters(**SMALL), 0)
-    settings = TrainingSettings(learning_rate=0.005, batch_size=32, epochs=4)
-
-    report = model.fit(TaskSource(data, 48, 0, settings=settings, uses=model.uses))
-
-    losses = [epoch["validation_loss"] for epoch in report.detail["history"]]
-    assert min(losses) < 0.8 * losses[0]

@@ -11,6 +11,8 @@ import torch
 from tsbench.contracts import InputError, Split, Task
 from tsbench.data.batch import Batch
 from tsbench.data.calendar import calendar_features
+from tsbench.data.cases import SEQUENCES
+from tsbench.data.series import read_series
 from tsbench.data.series_data import SeriesData
 from tsbench.data.steps import following
 from tsbench.evaluation.evaluate import Presenter, point
@@ -19,7 +21,6 @@ from tsbench.jobs.job import Options, resolve
 from tsbench.jobs.run import Conduct, run
 
 Floats = npt.NDArray[np.float64]
-SEQUENCES = 256
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,6 @@ def on_everything(task: Task, rows: int) -> Task:
 def _longest(model: str, task: Task) -> int | None:
     """The look-back of the model's card, cut to what leaves half of the training part for targets."""
     job = resolve(model, task, 0, Options())
-    from tsbench.data.series import read_series
-
     assert isinstance(task.split, Split)
     train, validation, _ = task.split.borders(len(read_series(task.dataset).values))
     room = min(train // 2, train - task.horizon)
