@@ -17,6 +17,7 @@ import numpy as np
 
 from tsbench.contracts import InputError
 from tsbench.data.adapter import Part
+from tsbench.data.normalisation import part_moments
 
 from .grid import ROOTS, Cell, Link, Profile, Split
 
@@ -119,15 +120,9 @@ def training_statistics(dataset: "xr.Dataset", block: int = 256) -> dict[str, fl
     rows = np.flatnonzero(np.isin(dataset["split"].values.astype(object), ["train", "validation"]))
     if not len(rows):
         raise InputError("There are no training samples to take statistics from")
-    sums, squares, count = np.zeros(2), np.zeros(2), 0
-    for start in range(0, len(rows), block):
-        values = dataset["history_uplink"][rows[start : start + block]].values
-        for part, numbers in enumerate((np.real(values), np.imag(values))):
-            sums[part] += numbers.sum(dtype=np.float64)
-            squares[part] += np.square(numbers, dtype=np.float64).sum()
-        count += values.size
-    mean = sums / count
-    deviation = np.sqrt(squares / count - mean**2)
+    mean, deviation = part_moments(
+        dataset["history_uplink"][rows[start : start + block]].values for start in range(0, len(rows), block)
+    )
     return dict(zip(STATISTICS, map(float, (mean[0], deviation[0], mean[1], deviation[1])), strict=True))
 
 

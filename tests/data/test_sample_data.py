@@ -144,3 +144,19 @@ def test_a_cell_without_samples_is_refused_by_its_scenario(open_responses):
 
     with pytest.raises(InputError, match="no samples for the scenario 'regular/place=a"):
         data.test_cases(scenario, 6)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"shift": [0.0], "factor": [1.0, 1.0]}', '{"shift": ["a", 1.0]}']
+)
+def test_a_kept_scale_that_is_damaged_is_named(open_responses, stores_root, content):
+    open_responses()
+    kept = {path: path.read_text() for path in (stores_root / ".scales").glob("made-responses-*.json")}
+    try:
+        for path in kept:
+            path.write_text(content)
+        with pytest.raises(InputError, match="made-responses-.*json"):
+            open_responses()
+    finally:
+        for path, whole in kept.items():
+            path.write_text(whole)

@@ -1,15 +1,17 @@
 """Checked-in Results: published whole, stale when code changes, confirmed only by equal scores."""
 
 import json
+import shutil
 
 import pytest
+from pydantic import ValidationError
 
 from tsbench import registry
 from tsbench.contracts import InputError, Suite
 from tsbench.evaluation.record import find_results, read_result
 from tsbench.jobs import checked_in
-from tsbench.jobs.checked_in import confirm, confirmed_at, publish, results_folder, stale
-from tsbench.jobs.run import Conduct, run_suite
+from tsbench.jobs.checked_in import confirm, confirmed_at, held, publish, results_folder, stale
+from tsbench.jobs.run import Conduct, run_suite, suite_jobs
 
 OTHER_CODE = "f" * 16
 
@@ -137,3 +139,41 @@ def test_a_job_without_a_result_publishes_nothing(suite):
     with pytest.raises(InputError, match="window_mean on waves-12, seed 0 has no Result to publish"):
         publish(suite, outcomes)
     assert sorted(results_folder(suite).rglob("*")) == before
+
+
+def test_a_suite_grows_by_what_it_lacks_and_keeps_the_rest(suite, monkeypatch):
+    change_code(monkeypatch)
+    confirm(suite, lambda line: None)
+    lost = results_folder(suite) / "waves-12" / "window_mean" / "seed-1"
+    shutil.rmtree(lost)
+    mine = held(suite)
+    outcomes = run_suite(suite, conduct=Conduct(track=False), leave=mine)
+
+    assert [(one.job.model.name, one.job.seed) for one in outcomes] == [("window_mean", 1)]
+    publish(suite, outcomes, keep=True)
+    assert len(find_results(results_folder(suite))) == 6
+    assert (results_folder(suite) / checked_in.CONFIRMED).is_file()
+    assert all(map(held(suite), (one.job for one in outcomes)))
+
+
+def test_what_is_stale_is_not_held(suite, monkeypatch):
+    change_code(monkeypatch)
+
+    assert len(run_suite(suite, conduct=Conduct(track=False), leave=held(suite))) == 6
+
+
+def test_a_slow_model_runs_on_a_part_of_the_seeds(suite):
+    entries = (*suite.models[:1], suite.models[1].model_copy(update={"seeds": (1,)}))
+
+    jobs = suite_jobs(suite.model_copy(update={"models": entries}))
+
+    assert [(job.model.name, job.seed) for job in jobs] == [
+        ("last_value", 0), ("last_value", 1), ("last_value", 2), ("window_mean", 1)
+    ]  # fmt: skip
+
+
+def test_seeds_of_a_model_are_among_the_suites(suite):
+    declared = suite.model_dump() | {"models": [{"model": "last_value", "seeds": [7]}]}
+
+    with pytest.raises(ValidationError, match=r"last_value: seeds \[7\] are not among the suite's"):
+        Suite(**declared)

@@ -143,6 +143,24 @@ def test_each_epoch_runs_at_the_rate_of_the_schedule(fit_tiny):
     assert [epoch["learning_rate"] for epoch in report.detail["history"]] == [0.01, 0.01, 0.005, 0.0025]
 
 
+def test_a_rate_by_steps_is_taken_up_again_where_it_was(fit_tiny, tmp_path):
+    settings = {"schedule": "one_cycle", "warm_up": 0.2, "optimiser": "adamw", "gradient_clip": 0.5}
+    whole, report = fit_tiny(folder=tmp_path / "whole", **settings)
+    with pytest.raises(KilledError):
+        fit_tiny(folder=tmp_path / "killed", on_epoch=dying_after(2), **settings)
+
+    resumed, _ = fit_tiny(folder=tmp_path / "killed", **settings)
+
+    rates = [epoch["learning_rate"] for epoch in report.detail["history"]]
+    assert rates[0] > rates[1] > rates[-1] > 0
+    assert rates[-1] < 1e-6 < rates[0]
+    assert weights_hash(resumed) == weights_hash(whole)
+
+
+def test_a_clipped_gradient_trains_another_way(fit_tiny):
+    assert weights_hash(fit_tiny(gradient_clip=1e-3)[0]) != weights_hash(fit_tiny()[0])
+
+
 def test_training_lowers_the_loss(fit_tiny):
     losses = [epoch["validation_loss"] for epoch in fit_tiny(epochs=8)[1].detail["history"]]
 

@@ -16,18 +16,32 @@ def register(app: typer.Typer) -> None:
     app.command()(confirm)
 
 
-def publish(suite: SuiteName) -> None:
+def publish(
+    suite: SuiteName,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Run what is not checked in or stale, and keep the rest.")
+    ] = False,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="Run nothing: add what has been finished, and keep the rest.")
+    ] = False,
+) -> None:
     """Run a suite (reusing what is finished) and replace its checked-in Results by these."""
     from tsbench import registry
     from tsbench.contracts import JobFailed
-    from tsbench.jobs.checked_in import publish as put
+    from tsbench.jobs import checked_in
     from tsbench.jobs.run import Conduct, run_suite
 
-    outcomes = run_suite(suite, conduct=Conduct(say=output.note, progress=output.interactive()))
+    chosen = registry.suite(suite)
+    held = checked_in.held(chosen) if missing or finished else lambda job: False
+    outcomes = run_suite(
+        chosen,
+        conduct=Conduct(say=output.note, progress=output.interactive()),
+        leave=lambda job: held(job) or (finished and not (job.result_folder / "result.json").is_file()),
+    )
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         raise JobFailed(f"{len(failed)} of {len(outcomes)} jobs failed; the first: {failed[0].error}")
-    folder = put(registry.suite(suite), outcomes)
+    folder = checked_in.publish(chosen, outcomes, keep=missing or finished)
     output.note(f"{len(outcomes)} Results: {folder}")
 
 

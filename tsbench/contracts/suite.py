@@ -12,6 +12,8 @@ class SuiteEntry(Strict):
     """A model of a suite; `context` and the two dictionaries override the model's card."""
 
     model: str
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """A part of the suite's seeds, for a model that is slow to train; default: all."""
     context: int | None = None
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
@@ -33,4 +35,11 @@ class Suite(Strict):
     def _baseline_is_a_model(self) -> "Suite":
         if self.baseline not in {entry.model for entry in self.models}:
             raise ValueError(f"baseline '{self.baseline}' is not among the suite's models")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_are_the_suites(self) -> "Suite":
+        for entry in self.models:
+            if other := set(entry.seeds or ()) - set(self.seeds):
+                raise ValueError(f"{entry.model}: seeds {sorted(other)} are not among the suite's")
         return self

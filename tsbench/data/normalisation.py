@@ -99,6 +99,22 @@ def fit_part_scale(blocks: Iterable[np.ndarray], kind: str) -> PartScale:
     """
     if kind == "none":
         return PartScale(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    mean, deviation = part_moments(blocks)
+    return PartScale(torch.from_numpy(mean), torch.from_numpy(deviation + 1e-8))
+
+
+def part_moments(blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation of all real parts and of all imaginary parts.
+
+    Args:
+        blocks: complex, any shape; together one set of numbers.
+
+    Returns:
+        Two arrays of float64, shape (2,): real part, imaginary part.
+
+    Raises:
+        ValueError: where a value is not finite.
+    """
     sums, squares, count = np.zeros(2), np.zeros(2), 0
     for block in blocks:
         for part, numbers in enumerate((np.real(block), np.imag(block))):
@@ -108,8 +124,7 @@ def fit_part_scale(blocks: Iterable[np.ndarray], kind: str) -> PartScale:
     if not np.isfinite(squares).all():
         raise ValueError("the training part holds NaN or infinite values")
     mean = sums / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    return PartScale(torch.from_numpy(mean), torch.from_numpy(deviation + 1e-8))
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
 
 
 def fit_scale(train: np.ndarray, kind: str) -> Scale:

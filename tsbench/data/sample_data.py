@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from tsbench.contracts import (
     TaskShape,
     TrainedOn,
 )
-from tsbench.contracts.strict import canonical_hash
+from tsbench.contracts.strict import canonical_hash, parse_json
 
 from . import prepare, store
 from .cases import Cases
@@ -262,7 +263,7 @@ class SampleData(TaskData):
         key = canonical_hash([*what, self._split.coordinate, self._split.train])
         kept = store.store_root() / ".scales" / f"{self.name}-{key}.json"
         if kept.is_file():
-            numbers = json.loads(kept.read_text(encoding="utf-8"))
+            numbers = _read_scale(kept)
             return PartScale(
                 *(torch.tensor(numbers[name], dtype=torch.float64) for name in ("shift", "factor"))
             )
@@ -276,6 +277,16 @@ class SampleData(TaskData):
         numbers = {"shift": scale.shift.tolist(), "factor": scale.factor.tolist()}
         atomic.write_text(kept, json.dumps(numbers))
         return scale
+
+
+def _read_scale(path: Path) -> dict[str, list[float]]:
+    numbers = parse_json(path.read_bytes(), path)
+    if not isinstance(numbers, dict) or not all(
+        isinstance(numbers.get(name), list) and [type(one) for one in numbers[name]] == [float, float]
+        for name in ("shift", "factor")
+    ):
+        raise InputError(f"{path} is damaged; remove it, and it is made again")
+    return numbers
 
 
 def _check_layout(opened: xr.Dataset, task: Task, name: str) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 from .batch import Batch
 from .cases import Cases
 from .normalisation import Affine
-from .views import CASE_DIMENSIONS, dimensions
+from .views import dimensions
 
 SHUFFLED_CHUNKS = 16
 """Chunks that are shuffled together where samples are read from disk."""
@@ -108,8 +108,6 @@ class Samples(Cases):
         tensors = {"context": self.scale.to_model(self.contexts.take(rows)), "index": cases}
         if "target" in self.names:
             tensors["target"] = self.scale.to_model(self.targets.take(rows))
-        if "group" in self.names and not CASE_DIMENSIONS[self.view]:
-            tensors["group"] = cases
         return Batch(dimensions(self.view), **tensors)
 
     def gather_truth(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

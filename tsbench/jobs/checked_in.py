@@ -17,7 +17,7 @@ from tsbench.contracts import InputError, Result, Suite, SuiteEntry
 from tsbench.evaluation.record import find_results, read_result
 
 from .code import ROOTS, code_hash
-from .job import adapter_module
+from .job import Job, adapter_module
 from .run import Conduct, Outcome, options_of, run
 
 CONFIRMED = "confirmed.json"
@@ -44,20 +44,43 @@ def results_folder(suite: Suite) -> Path:
     return registry.suite_folder(suite.name).path / "results"
 
 
-def publish(suite: Suite, outcomes: Sequence[Outcome]) -> Path:
+def publish(suite: Suite, outcomes: Sequence[Outcome], keep: bool = False) -> Path:
     """Replace a suite's Results by these; nothing else is touched.
+
+    Args:
+        suite: the suite.
+        outcomes: of its jobs.
+        keep: keep the checked-in Results of other jobs, with their confirmations.
 
     Raises:
         InputError: where one of the jobs has no Result.
     """
     target = results_folder(suite)
     with atomic.new_folder(target) as temporary:
+        if keep and target.is_dir():
+            shutil.copytree(target, temporary, dirs_exist_ok=True)
         for outcome in outcomes:
             if outcome.folder is None:
                 raise InputError(f"{outcome.job.label} has no Result to publish")
-            place = temporary / outcome.job.task.name / outcome.job.model.name / f"seed-{outcome.job.seed}"
+            place = temporary / _place(outcome.job)
+            if place.is_dir():
+                shutil.rmtree(place)
             shutil.copytree(outcome.folder, place)
     return target
+
+
+def held(suite: Suite) -> Callable[[Job], bool]:
+    """Whether the Result of a job is checked in and not stale."""
+    root = results_folder(suite)
+    if not root.is_dir():
+        return lambda job: False
+    places = {folder.relative_to(root) for folder in find_results(root)}
+    places -= {one.folder.relative_to(root) for one in stale(suite)}
+    return lambda job: _place(job) in places
+
+
+def _place(job: Job) -> Path:
+    return Path(job.task.name, job.model.name, f"seed-{job.seed}")
 
 
 def stale(suite: Suite) -> list[Stale]:

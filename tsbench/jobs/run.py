@@ -111,9 +111,19 @@ def run(
 
 
 def run_suite(
-    suite: str | Suite, *, seeds: Sequence[int] | None = None, conduct: Conduct | None = None
+    suite: str | Suite,
+    *,
+    seeds: Sequence[int] | None = None,
+    conduct: Conduct | None = None,
+    leave: Callable[[Job], bool] = lambda job: False,
 ) -> list[Outcome]:
     """Run every model of a suite on every task and seed; a job that fails stops no other.
+
+    Args:
+        suite: the suite, or its name.
+        seeds: instead of the suite's.
+        conduct: how jobs are carried out.
+        leave: which jobs to leave out.
 
     Returns:
         One outcome a job; `error` says why one failed.
@@ -124,7 +134,7 @@ def run_suite(
     suite = registry.suite(suite) if isinstance(suite, str) else suite
     conduct = conduct or Conduct()
     # All are resolved first: wrong input shows before hours of work.
-    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds)]
+    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds) if not leave(job)]
     for number, outcome in enumerate(outcomes, start=1):
         conduct.say(f"[{number}/{len(outcomes)}] {outcome.job.label}")
         try:
@@ -148,7 +158,7 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
         for task in suite.tasks
         for entry in suite.models
         if not registry.model(entry.model).gap(task)
-        for seed in seeds or suite.seeds
+        for seed in seeds or entry.seeds or suite.seeds
     ]
 
 

@@ -72,16 +72,29 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
 
 
 class LearningRateSchedule(Callback):
-    """Sets each epoch's learning rate as a function of its number and the losses before it."""
+    """Sets the learning rate: of an epoch by its number and the losses before it, or of each step."""
 
     def __init__(self, settings: TrainingSettings, checkpoint: EpochCheckpoint) -> None:
         self.settings, self.checkpoint = settings, checkpoint
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the rate."""
+        """Set the epoch's rate."""
+        if self.settings.by_step:
+            return
         losses = [epoch["validation_loss"] for epoch in self.checkpoint.history]
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = self.settings.learning_rate_at(trainer.current_epoch, losses)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the step's rate and momentum."""
+        if not self.settings.by_step:
+            return
+        steps = self.settings.epochs * int(trainer.num_training_batches)
+        rate, momentum = self.settings.at_step(trainer.global_step, steps)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
 
 
 class EpochBar(Callback):
@@ -137,6 +150,7 @@ def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCh
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         inference_mode=True,
+        gradient_clip_val=settings.gradient_clip or None,
     )
 
 

@@ -89,9 +89,16 @@ class NeuralForecaster(pl.LightningModule):
         self.log("validation_loss", self._mean_loss("validation"))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; the learning rate of each epoch is set by the fit."""
-        decay, rate = self.settings.weight_decay, self.settings.learning_rate
-        return torch.optim.Adam(self.parameters(), lr=rate, weight_decay=decay, fused=True)
+        """Adam or AdamW; the learning rate of each epoch or step is set by the fit."""
+        settings = self.settings
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
+        return kind(
+            self.parameters(),
+            lr=settings.learning_rate,
+            betas=(settings.momentum, settings.second_momentum),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches know how to move; those that are in place stay."""

@@ -12,12 +12,17 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Training of a neural model with Adam.
+    """Training of a neural model by gradient descent.
 
     Attributes:
         loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets; `nmse`: squared error over
             power, both summed over the channels of a step, mean over samples and steps.
-        learning_rate: of the first epochs.
+        learning_rate: of the first epochs; of the highest step of a `one_cycle` or `cosine` schedule.
+        schedule: `epochs`: constant within an epoch, falling by `decay` and at plateaus. `one_cycle` (Smith
+            and Topin 2019, with the constants of torch's OneCycleLR): step by step from a 25th up to
+            `learning_rate` and down to almost nothing, momentum the other way. `cosine`: a linear warm-up,
+            then half a cosine down to `minimum_learning_rate`.
+        warm_up: share of all steps on which a `one_cycle` or `cosine` rate rises.
         decay: factor on the learning rate after each further epoch.
         constant_epochs: epochs before the first decay; 2 repeats the reference codes, which call their
             schedule with the epoch just finished, so that epochs 1 and 2 run at the same rate.
@@ -26,8 +31,12 @@ class TrainingSettings:
         plateau_factor: of each such fall.
         plateau_threshold: share by which a loss must be lower than the lowest before it to count.
         plateau_cooldown: epochs after a fall in which none are counted.
-        minimum_learning_rate: that such falls leave.
-        weight_decay: Adam's L2 term.
+        minimum_learning_rate: that such falls, and the cosine, leave.
+        optimiser: `adam`, its `weight_decay` an L2 term of the loss, or `adamw`, where it is decoupled.
+        momentum: decay of Adam's mean of the gradient; `one_cycle` sets its own.
+        second_momentum: decay of Adam's mean of the squared gradient.
+        weight_decay: of the weights.
+        gradient_clip: largest norm of a step's gradient; 0 never clips.
         batch_size: cases a step.
         epochs: at most.
         patience: epochs without a lower validation loss before training stops; 0 never stops early.
@@ -37,6 +46,8 @@ class TrainingSettings:
 
     loss: Literal["mse", "mae", "huber", "nmse"] = "mse"
     learning_rate: float = 1e-3
+    schedule: Literal["epochs", "one_cycle", "cosine"] = "epochs"
+    warm_up: float = 0.3
     decay: float = 1.0
     constant_epochs: int = 2
     plateau_patience: int = 0
@@ -44,7 +55,11 @@ class TrainingSettings:
     plateau_threshold: float = 1e-4
     plateau_cooldown: int = 0
     minimum_learning_rate: float = 0.0
+    optimiser: Literal["adam", "adamw"] = "adam"
+    momentum: float = 0.9
+    second_momentum: float = 0.999
     weight_decay: float = 0.0
+    gradient_clip: float = 0.0
     batch_size: int = 32
     epochs: int = 10
     patience: int = 3
@@ -55,7 +70,8 @@ class TrainingSettings:
         """Refuse values outside their ranges."""
         not_negative = (
             "constant_epochs", "weight_decay", "patience", "min_delta", "minimum_learning_rate",
-            "plateau_patience", "plateau_threshold", "plateau_cooldown",
+            "plateau_patience", "plateau_threshold", "plateau_cooldown", "warm_up", "momentum",
+            "second_momentum", "gradient_clip",
         )  # fmt: skip
         for name in ("learning_rate", "decay", "plateau_factor", *not_negative):
             if not math.isfinite(getattr(self, name)):
@@ -66,6 +82,39 @@ class TrainingSettings:
         for name in not_negative:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        for name in ("momentum", "second_momentum", "warm_up"):
+            if getattr(self, name) >= 1:
+                raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
+
+    @property
+    def by_step(self) -> bool:
+        """Whether the learning rate changes within an epoch."""
+        return self.schedule != "epochs"
+
+    def at_step(self, step: int, steps: int) -> tuple[float, float]:
+        """Learning rate and momentum of a step, counted from 0, of a schedule that goes by steps.
+
+        Args:
+            step: the step.
+            steps: in all, if no epoch is left out.
+
+        Example:
+            >>> settings = TrainingSettings(learning_rate=1.0, schedule="cosine", warm_up=0.5)
+            >>> [round(settings.at_step(step, 8)[0], 3) for step in range(8)]
+            [0.25, 0.5, 0.75, 1.0, 1.0, 0.854, 0.5, 0.146]
+        """
+        if self.schedule == "cosine":
+            rising = int(self.warm_up * steps)
+            if step < rising:
+                return self.learning_rate * (step + 1) / rising, self.momentum
+            share = (step - rising) / max(steps - rising, 1)
+            return _cosine(self.learning_rate, self.minimum_learning_rate, share), self.momentum
+        top, start = self.warm_up * steps - 1, self.learning_rate / 25
+        if step <= top:
+            share = step / top if top > 0 else 1.0
+            return _cosine(start, self.learning_rate, share), _cosine(0.95, 0.85, share)
+        share = (step - top) / max(steps - 1 - top, 1)
+        return _cosine(self.learning_rate, start / 1e4, share), _cosine(0.85, 0.95, share)
 
     def learning_rate_at(self, epoch: int, losses: Sequence[float] = ()) -> float:
         """Learning rate of an epoch, counted from 0, after the validation losses of those before it.
@@ -98,6 +147,11 @@ class TrainingSettings:
             if bad > self.plateau_patience:
                 falls, bad, cooling = falls + 1, 0, self.plateau_cooldown
         return falls
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
 
 
 def fill(record: type[Record], values: dict[str, Any], where: str) -> Record:
