@@ -113,3 +113,9 @@ def test_the_first_settings_that_match_a_task_count():
 def test_kind_rank_and_levels_of_a_forecast_agree(shape, kind, quantiles, message):
     with pytest.raises(ValueError, match=message):
         Forecast(np.zeros(shape), kind, quantiles)
+
+
+@pytest.mark.parametrize("quantiles", [(0.1, 0.9), (0.5, 0.1), (0.5, 0.5), (0.5, 1.0)])
+def test_quantile_levels_ascend_inside_the_unit_interval_and_hold_the_median(wave_task, quantiles):
+    with pytest.raises(ValueError, match="quantiles"):
+        wave_task(quantiles=quantiles)

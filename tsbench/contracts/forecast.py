@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 ForecastKind = Literal["point", "quantiles", "samples"]
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""The levels of GIFT-Eval and of most probabilistic leaderboards."""
 
 
 @dataclass(frozen=True)

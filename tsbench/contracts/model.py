@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
-from .forecast import Forecast
+from .forecast import DECILES, Forecast
 from .strict import Strict
 
 Fits = Literal["none", "task", "series"]
@@ -27,6 +27,7 @@ class TaskShape:
         future_covariates: names of the columns of the batch's `future_covariates`.
         step: nominal time step as an ISO 8601 duration, or None.
         sizes: dimension → size of the context's further dimensions, in views that have such.
+        quantiles: levels that a probabilistic forecast is scored at, ascending.
     """
 
     context: int
@@ -38,6 +39,7 @@ class TaskShape:
     future_covariates: tuple[str, ...] = ()
     step: str | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
+    quantiles: tuple[float, ...] = DECILES
 
     @property
     def target_index(self) -> tuple[int, ...]:

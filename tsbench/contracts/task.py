@@ -18,6 +18,7 @@ from .conditions import (
     Space,
     expand,
 )
+from .forecast import DECILES
 from .split import LabelledSplit, Split
 from .strict import Strict, canonical_hash
 
@@ -97,6 +98,8 @@ class Task(Strict):
     conditions: Conditions
     metrics: tuple[str, ...]
     primary: str
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = DECILES
+    """Levels at which quantile forecasts are made and scored, ascending, with the median."""
     training_noise: TrainingNoise | None = None
     unit: Unit = Unit()
     cluster: str = "dataset"
@@ -108,6 +111,13 @@ class Task(Strict):
         if len(set(metrics)) != len(metrics):
             raise ValueError("a metric is named twice")
         return metrics
+
+    @field_validator("quantiles")
+    @classmethod
+    def _ascending(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if 0.5 not in quantiles or list(quantiles) != sorted(set(quantiles)):
+            raise ValueError("quantiles must ascend and hold the median, 0.5")
+        return quantiles
 
     @model_validator(mode="after")
     def _primary_is_a_metric(self) -> "Task":

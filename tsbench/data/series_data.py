@@ -81,6 +81,7 @@ class SeriesData(TaskData):
             past_covariates=self._calendar_names,
             future_covariates=self._calendar_names,
             step=self.table.step,
+            quantiles=self.task.quantiles,
         )
 
     def windows(self, split: SplitName, context: int) -> Windows:
