@@ -48,6 +48,7 @@ class Hyperparameters:
         future_marks: add the embedded marks of the forecast steps before the projection.
         minute_mark: read the minute of the hour too, where the task has it; the official scripts read
             quarter-hours and ten minutes with the marks of hourly data.
+        marks: read calendar marks at all; the official scripts read none of the Solar data.
         official_mark_order: parity with the official code, which gives the channels of a sample the marks of
             other samples of the batch.
     """
@@ -64,6 +65,7 @@ class Hyperparameters:
     norm: bool = True
     future_marks: bool = False
     minute_mark: bool = True
+    marks: bool = True
     official_mark_order: bool = False
 
     def __post_init__(self) -> None:
@@ -95,7 +97,8 @@ class TimeMixer(NeuralForecaster):
         super().__init__(shape)
         self.chosen = chosen = hyperparameters or Hyperparameters()
         lengths = resolutions(shape.context, chosen)
-        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark)
+        marks = shape.past_covariates if chosen.marks else ()
+        self.mark_index = mark_columns(marks, chosen.minute_mark)
         if chosen.future_marks:
             _check_same_marks(shape)
             self.uses = self.uses | {"future_covariates"}  # type: ignore[misc]
