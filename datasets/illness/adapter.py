@@ -22,9 +22,7 @@ COLUMNS = {
         "weighted_ili", "percent", "share of visits for influenza-like illness, weighted by state population"
     ),
     "%UNWEIGHTED ILI": Column("unweighted_ili", "percent", "share of visits for influenza-like illness"),
-    "AGE 0-4": Column(
-        "age_0_4", "1", "patients under 5 years with influenza-like illness", comment=_WEEK
-    ),
+    "AGE 0-4": Column("age_0_4", "1", "patients under 5 years with influenza-like illness", comment=_WEEK),
     "AGE 5-24": Column(
         "age_5_24", "1", "patients of 5 to 24 years with influenza-like illness", comment=_WEEK
     ),

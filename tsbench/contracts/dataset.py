@@ -6,7 +6,6 @@ from pydantic import Field
 
 from .strict import Strict, canonical_hash
 
-
 Checksum = Annotated[str, Field(pattern=r"^(sha256|md5):[0-9a-f]+$")]
 
 

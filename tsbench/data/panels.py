@@ -1,4 +1,4 @@
-"""Published matrices of like variables: many clients, sensors or plants of which the same quantity is known.
+"""Published matrices of like variables: the same quantity of many clients, sensors or plants.
 
 They are passed around in two forms, which give the same store: as the long-horizon literature packs them, with
 a header `date,0,1,…,OT`, and as they were first published, numbers without a header or time stamps.
@@ -63,7 +63,8 @@ def read_panel(request: BuildRequest, panel: Panel) -> "xr.Dataset":
 
     (path,) = request.files.values()
     count, step = request.variant.variables, request.variant.time.step
-    assert count is not None and step is not None, "the card of a panel says its variables and its step"
+    assert count is not None, "the card of a panel says how many variables it has"
+    assert step is not None, "the card of a panel says its step"
     channels = [f"{panel.member}_{number}" for number in range(count)]
     table = read_table(path, channels, header_start=TIME_COLUMN)
     if TIME_COLUMN in table.frame.columns:

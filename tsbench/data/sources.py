@@ -121,9 +121,10 @@ def _check(file: SourceFile, path: Path) -> None:
         if _digest(path, algorithm) == expected:
             return
     algorithm, _, expected = file.checksum.partition(":")
+    actual = _digest(path, algorithm)
     raise InputError(
-        f"{path} is not {file.name} as published: its {algorithm} is {_digest(path, algorithm)[:16]}…, the card "
-        f"says {expected[:16]}…. If that is meant: --allow-other-checksum"
+        f"{path} is not {file.name} as published: its {algorithm} is {actual[:16]}…, the card says "
+        f"{expected[:16]}…. If that is meant: --allow-other-checksum"
     )
 
 

@@ -59,9 +59,7 @@ class RawTable:
         return RawTable(self.frame.iloc[rows], name, self.header, self.path, rows)
 
 
-def read_table(
-    path: Path, columns: Sequence[str] | None = None, header_start: str | None = None
-) -> RawTable:
+def read_table(path: Path, columns: Sequence[str] | None = None, header_start: str | None = None) -> RawTable:
     """Read a CSV file (also compressed) or a Parquet file.
 
     Args:
