@@ -1,6 +1,6 @@
 """Published matrices of like variables: the same quantity of many clients, sensors or plants.
 
-They are passed around in two forms, which give the same store: as the long-horizon literature packs them, with
+They are passed around in two forms that give the same store: as the long-horizon literature packs them, with
 a header `date,0,1,…,OT`, and as they were first published, numbers without a header or time stamps.
 """
 
