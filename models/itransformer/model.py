@@ -69,8 +69,7 @@ class ITransformer(NeuralForecaster):
         chosen = hyperparameters or Hyperparameters()
         width = chosen.d_model
         self.norm = chosen.norm
-        marks = shape.past_covariates if chosen.marks else ()
-        self.mark_index = mark_columns(marks, chosen.minute_mark)
+        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark) if chosen.marks else []
         self.enc_embedding = WindowEmbedding(shape.context, width, chosen.dropout)
         self.encoder = Encoder(
             chosen.e_layers, width, chosen.n_heads, chosen.d_ff, chosen.dropout, nn.LayerNorm(width)
