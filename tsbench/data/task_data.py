@@ -82,6 +82,10 @@ class TaskData(ABC):
     @cached_property
     def seasonal_error(self) -> torch.Tensor:
         """Scale of MASE in metric space, float64, shape (target,); empty where there are no targets."""
+        return self.seasonal_difference(1)
+
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training part; power 1 is `seasonal_error`."""
         return torch.empty(0, dtype=torch.float64)
 
     @abstractmethod
