@@ -1,10 +1,10 @@
-"""Reads a prepared store of series of different length: one flat array of values, and where each series begins.
+"""Reads a prepared store of series of different length: a flat array of values, and where each begins.
 
 The layout is a contiguous ragged array (CF 1.11, section 9.3.3): `value(observation)` or `value(observation,
-channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each series
-(with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation, known_covariate)`,
-`past_covariates(observation, past_covariate)`, `static(series, feature)` and `categorical(series, attribute)`.
-A store of one time series is a collection of one.
+channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each
+series (with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation,
+known_covariate)`, `past_covariates(observation, past_covariate)`, `static(series, feature)` and
+`categorical(series, attribute)`. A store of one time series is a collection of one.
 """
 
 from dataclasses import dataclass, replace
@@ -220,12 +220,16 @@ def fill_rows_forward(values: np.ndarray, sizes: np.ndarray, start: np.ndarray) 
 def _check_layout(opened: xr.Dataset, name: str) -> None:
     held = ", ".join(map(str, opened.data_vars))
     if "value" not in opened or opened["value"].dims not in (("observation",), ("observation", "channel")):
-        raise InputError(f"'{name}' holds no value(observation) or value(observation, channel); it has {held}")
+        raise InputError(
+            f"'{name}' holds no value(observation) or value(observation, channel); it has {held}"
+        )
     if opened["value"].dtype.kind not in "fiu":
         raise InputError(f"'{name}': value is {opened['value'].dtype}, not a real number")
     for array, dimensions in LAYOUT.items():
         if array in opened and opened[array].dims != dimensions:
-            raise InputError(f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}")
+            raise InputError(
+                f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}"
+            )
 
 
 def _columns(opened: xr.Dataset, array: str, sizes: np.ndarray | None) -> Columns:

@@ -1,4 +1,4 @@
-"""A task opened on a store of series of different length. Owns rolling origins, masks and per-series scales."""
+"""A task opened on a store of series of different length. Owns rolling origins, masks and scales."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from .cases import Cases
 from .collection import SeriesCollection, fill_rows_forward, read_collection
 from .collection_cases import HeldSeries, RollingWindows, counts_by
 from .normalisation import SeriesScale, fit_series_scale
+from .steps import stamp_text, stamps_at
 from .task_data import Example, SplitName, TaskData
 
 EXAMPLE_CASES, EXAMPLE_CHANNELS = 3, 3
@@ -120,12 +121,13 @@ class CollectionData(TaskData):
             InputError: where the look-back is longer than the task allows or the split has no window.
         """
         if not 1 <= context <= self.task.max_context:
-            raise InputError(f"{self.task.id} allows a context of 1 to {self.task.max_context}, not {context}")
+            longest = self.task.max_context
+            raise InputError(f"{self.task.id} allows a context of 1 to {longest}, not {context}")
         first, count, step = self._origins[split]
         series = np.repeat(np.arange(len(count)), count)
         if not len(series):
             raise InputError(
-                f"'{self.name}' is too short for {self.task.id}: no series leaves a window for the {split} part"
+                f"'{self.name}' is too short for {self.task.id}: no series has a window in the {split} part"
             )
         number = np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)
         origins = np.repeat(self.collection.first + first, count) + number * step
@@ -173,12 +175,13 @@ class CollectionData(TaskData):
         return self.collection.content
 
     def trained_on(self) -> TrainedOn:
-        """First and last time stamp of the training parts; without stamps positions, the last from the end."""
-        learned = np.flatnonzero(self._training_end > 0)
+        """First and last time stamp of the training parts; without stamps positions (see TrainedOn)."""
         start, end = "0", str(int(self._training_end[0] - self.collection.sizes[0] - 1))
-        if self.collection.dated:
-            start = min(self.collection.stamp(one, 0) for one in learned)
-            end = max(self.collection.stamp(one, int(self._training_end[one]) - 1) for one in learned)
+        learned = np.flatnonzero(self._training_end > 0)
+        if self.collection.starts is not None and self.collection.step is not None and len(learned):
+            starts = self.collection.starts[learned]
+            ends = stamps_at(starts, self._training_end[learned] - 1, self.collection.step)
+            start, end = stamp_text(starts.min()), stamp_text(ends.max())
         return TrainedOn(dataset=self.name, variables=self.collection.channels, start=start, end=end)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
@@ -260,7 +263,8 @@ def _refuse_missing(collection: SeriesCollection, task: Task) -> None:
     series = int(np.searchsorted(collection.first, rows[0], side="right")) - 1
     place = collection.stamp(series, int(rows[0] - collection.first[series]))
     raise InputError(
-        f"'{collection.name}' has {len(rows)} missing values, the first in '{collection.channels[columns[0]]}' "
-        f"of series '{collection.series[series]}' at {place}; {task.id} refuses missing values "
+        f"'{collection.name}' has {len(rows)} missing values, the first in "
+        f"'{collection.channels[columns[0]]}' of series '{collection.series[series]}' at {place}; "
+        f"{task.id} refuses missing values "
         "(a task with `missing: mask` masks them)"
     )
