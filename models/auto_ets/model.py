@@ -1,7 +1,7 @@
 """AutoETS: exponential smoothing in state space form, its components chosen by AICc for each series.
 
-Hyndman, Koehler, Snyder and Grose, "A state space framework for automatic forecasting using exponential smoothing
-methods", International Journal of Forecasting 18(3), 2002; the implementation is statsforecast's.
+Hyndman, Koehler, Snyder and Grose, "A state space framework for automatic forecasting using exponential
+smoothing methods", International Journal of Forecasting 18(3), 2002; the implementation is statsforecast's.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """AutoTheta: the best of four Theta models for each series, after its season is taken out.
 
-Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, "Models for optimising the theta method and their relationship
-to state space models", International Journal of Forecasting 32(4), 2016, after Assimakopoulos and Nikolopoulos
-(2000); the implementation is statsforecast's.
+Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, "Models for optimising the theta method and their
+relationship to state space models", International Journal of Forecasting 32(4), 2016, after Assimakopoulos
+and Nikolopoulos (2000); the implementation is statsforecast's.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Forecasters of the package statsforecast as models: fitted anew on the context of each sample and channel.
 
-One series at a time, in this process, by the methods that statsforecast's own loop calls with n_jobs=1. That loop
-would replace a series that fails without a word; here the replacement is counted and its reason kept.
+One series at a time, in this process, by the methods that statsforecast's own loop calls with n_jobs=1. That
+loop would replace a series that fails without a word; here the replacement is counted and its reason kept.
 """
 
 import warnings
@@ -48,10 +48,10 @@ class SeasonHyperparameters:
 class StatisticalForecaster:
     """Quantiles of a method that is fitted on each series of the batch by itself.
 
-    Steps before the first observation are left out, gaps are bridged by a straight line. The quantile 0.5 is the
-    method's point forecast, also where its distribution is skewed. A series that the method cannot do (it is too
-    short, or no model fits) gets the seasonal naive forecast, or the last value where it is shorter than a
-    season; `fallbacks` counts them by reason.
+    Steps before the first observation are left out, gaps are bridged by a straight line. The quantile 0.5 is
+    the method's point forecast, also where its distribution is skewed. A series that the method cannot do (it
+    is too short, or no model fits) gets the seasonal naive forecast, or the last value where it is shorter
+    than a season; `fallbacks` counts them by reason.
 
     Raises:
         InputError: where statsforecast is not installed.
@@ -154,7 +154,9 @@ def quantiles_of(found: Mapping[str, Any], quantiles: tuple[float, ...]) -> Floa
             continue
         ends = np.array([found[f"lo-{level}"], found[f"hi-{level}"]], np.float64)
         # A negative seasonal factor turns an interval round; simulated ones may lie beside the mean.
-        rows.append(np.minimum(ends.min(axis=0), mean) if quantile < 0.5 else np.maximum(ends.max(axis=0), mean))
+        rows.append(
+            np.minimum(ends.min(axis=0), mean) if quantile < 0.5 else np.maximum(ends.max(axis=0), mean)
+        )
     return np.sort(np.stack(rows), axis=0)
 
 

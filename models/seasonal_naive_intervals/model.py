@@ -1,7 +1,7 @@
 """Seasonal naive with intervals: the last season, with normal intervals that widen season by season.
 
-The variance is that of the seasonal differences of the context, times the number of seasons ahead (Hyndman and
-Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition, section 5.5); the implementation is
+The variance is that of the seasonal differences of the context, times the number of seasons ahead (Hyndman
+and Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition, section 5.5); the implementation is
 statsforecast's. Its point forecast is that of the model `seasonal_naive`, which needs no further package.
 """
 

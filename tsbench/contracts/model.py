@@ -59,10 +59,10 @@ class Model(Protocol):
         fits: `none` (zero-shot), `task` (once on the training part) or `series` (anew for each series).
         uses: reserved batch names that `predict` reads; the loader gathers no others.
 
-    Further attributes are optional. `views`: the shapes that it takes, in order of preference, by
-    default `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a
-    `group`; each of its calls to `predict` then holds exactly one group. A third, `fallbacks`, is a Counter of
-    the series that got a simpler forecast in place of its own, by reason: it is reported and recorded.
+    Further attributes are optional. `views`: the shapes that it takes, in order of preference, by default
+    `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a `group`;
+    each of its calls to `predict` then holds exactly one group. `fallbacks`: a Counter of the series that got
+    a simpler forecast than its own, by reason; it is reported and recorded.
     """
 
     fits: Fits

@@ -109,8 +109,8 @@ def evaluate(
             before = Counter(getattr(model, "fallbacks", None))
             forecast, seconds = presenter.predict(disturbed, context)
             evaluation.predict_seconds += seconds
-            if hasattr(model, "fallbacks"):
-                evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (model.fallbacks - before)
+            if (counted := getattr(model, "fallbacks", None)) is not None:
+                evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (counted - before)
             done += batch.size
             values = cases.to_metric_space(point(forecast).cpu(), batch["index"])
             observed, valid = cases.gather_truth(batch["index"])

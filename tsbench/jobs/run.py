@@ -253,8 +253,8 @@ def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None
     if fallbacks:
         reason = " ".join(fallbacks.most_common(1)[0][0].split())[:200]
         say(
-            f"Warning: {outcome.job.label}: {fallbacks.total()} series got a simpler forecast in place of the "
-            f"model's, most of them because of {reason}"
+            f"Warning: {outcome.job.label}: {fallbacks.total()} series got a simpler forecast than the "
+            f"model's own, most because of {reason}"
         )
 
 
