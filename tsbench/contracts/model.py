@@ -59,9 +59,10 @@ class Model(Protocol):
         fits: `none` (zero-shot), `task` (once on the training part) or `series` (anew for each series).
         uses: reserved batch names that `predict` reads; the loader gathers no others.
 
-    Two further attributes are optional. `views`: the shapes that it takes, in order of preference, by
-    default `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a
-    `group`; each of its calls to `predict` then holds exactly one group.
+    Further attributes are optional. `views`: the shapes that it takes, in order of preference, by default
+    `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a `group`;
+    each of its calls to `predict` then holds exactly one group. `fallbacks`: a Counter of the series that got
+    a simpler forecast than its own, by reason; it is reported and recorded.
     """
 
     fits: Fits
@@ -135,6 +136,8 @@ class ModelCard(Strict):
     class_name: str
     version: int = 1
     licence: str = "Apache-2.0"
+    packages: tuple[str, ...] = ()
+    """Optional packages that it computes with: their versions are a part of what determines its numbers."""
     paper: Paper | None = None
     published: tuple[PublishedFigure, ...] = ()
     settings: tuple[ModelSettings, ...]

@@ -5,6 +5,7 @@ What this module imports, directly or not, is the code that a Result depends on:
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -72,6 +73,7 @@ class Execution:
             raise InputError(f"{where}: the loss {self.settings.loss} is for tasks on plain time series")
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
+        self.fallbacks: Counter[str] = Counter()
         self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed, self.settings.loss)
         for name in ("fits", "uses", "predict"):
             if not hasattr(self.model, name):
@@ -130,6 +132,7 @@ class Execution:
             self.model.to(job.options.device)
         with measure(job.options.device) as meter:
             evaluation = self._forecast_all(save_forecasts, report)
+        self.fallbacks = evaluation.fallbacks or Counter()
         result = self._result(evaluation, fitted, meter, command)
         write_result(
             job.result_folder,
@@ -200,6 +203,7 @@ class Execution:
         presenter = Presenter(self.model, self.job.task)
         flops = count_flops(lambda: presenter.predict(batch, self.job.context))
         per_case = None if flops is None else flops / cases
+        replaced = evaluation.fallbacks
         return StageCost(
             seconds=evaluation.predict_seconds,
             flops=None if per_case is None else per_case * evaluation.predicted,
@@ -209,6 +213,7 @@ class Execution:
                 "cases": evaluation.predicted,
                 "flops_per_case": per_case,
                 "seconds_per_case": evaluation.predict_seconds / max(evaluation.predicted, 1),
+                **({} if replaced is None else {"fallbacks": replaced.total()}),
             },
         )
 
@@ -287,7 +292,7 @@ def provenance(job: Job, command: str) -> ResultProvenance:
         created=created_now(),
         command=command,
         code=job.code,
-        versions=versions(),
+        versions=versions(job.model.card.packages),
         host=host_class(job.options.device),
         threads=job.options.threads or 1,
         deterministic=job.options.device == "cpu",

@@ -4,6 +4,7 @@ Resolving reads cards, task and store attributes only, so that a finished job is
 run folder is keyed by request, recipes, code hash, package versions and thread count.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -119,7 +120,7 @@ class Job:
                 "threads": self.options.threads,
                 "recipe": self.recipes[self.task.dataset],
                 "code": self.code,
-                "versions": versions(),
+                "versions": versions(self.model.card.packages),
             }
         )
 
@@ -190,9 +191,16 @@ def resolve(
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number."""
+def versions(further: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number.
+
+    Args:
+        further: optional packages that a model computes with; one that is not installed is left out.
+    """
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    for name in further:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     return {"python": platform.python_version(), **found}
 
 

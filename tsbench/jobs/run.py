@@ -5,6 +5,7 @@ Everything heavy is imported when a job has to be executed; a run that is reused
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,8 +243,19 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     only_given = stage == "eval" and job.options.weights is not None and not read_fit(job.folder)
     command = command_of(job, "eval" if only_given else "run")
     outcome.result = execution.evaluate(command, conduct.save_forecasts)
+    _tell_fallbacks(outcome, execution.fallbacks, conduct.say)
     outcome.folder = job.result_folder
     clock.lap("evaluate")
+
+
+def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None:
+    """One line where a model could not do some series; their number is kept in the cost of the Result."""
+    if fallbacks:
+        reason = " ".join(fallbacks.most_common(1)[0][0].split())[:200]
+        say(
+            f"Warning: {outcome.job.label}: {fallbacks.total()} series got a simpler forecast than the "
+            f"model's own, most because of {reason}"
+        )
 
 
 def options_of(suite: Suite, entry: SuiteEntry) -> Options:

@@ -26,6 +26,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
     Files whose tensors are named `state_dict/<key>` are taken as well. A folder is read by the module's own
     `load_folder(path)`, if it has one: published checkpoints come with a configuration.
+    A module whose sizes its weights decide (trees) is told them first: `resize(sizes)`.
 
     Raises:
         InputError: where the file is damaged, lacks a parameter, has one too many, or one of another shape,
@@ -43,6 +44,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             for name, one in tensors.items()
             if name.startswith(FIXTURE_PREFIX)
         }
+    if hasattr(module, "resize"):
+        module.resize({name: one.shape for name, one in tensors.items()})  # type: ignore[operator]
     own = module.state_dict()
     parameters = {name for name, _ in module.named_parameters()}
     filled = {name: one for name, one in own.items() if name not in parameters} | tensors
