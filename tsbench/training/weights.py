@@ -36,6 +36,11 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             raise InputError(f"{path} is a folder; {type(module).__name__} takes a safetensors file")
         module.load_folder(path)  # type: ignore[operator]
         return
+    own = module.state_dict()
+    if not own and hasattr(module, "load_folder"):
+        raise InputError(
+            f"{path} is no folder; {type(module).__name__} takes one with config.json and safetensors"
+        )
     tensors = read_tensors(path)
     if any(name.startswith(FIXTURE_PREFIX) for name in tensors):
         tensors = {
@@ -43,7 +48,6 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             for name, one in tensors.items()
             if name.startswith(FIXTURE_PREFIX)
         }
-    own = module.state_dict()
     parameters = {name for name, _ in module.named_parameters()}
     filled = {name: one for name, one in own.items() if name not in parameters} | tensors
     missing, unexpected = sorted(own.keys() - filled.keys()), sorted(filled.keys() - own.keys())
