@@ -75,7 +75,8 @@ class Chronos2(Pretrained):
 
     def forecast(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Quantiles, shape (sample, lead_time, target, quantile)."""
-        past, future = self._rows(batch)
+        # The package pins its batches, which only the processor's memory allows.
+        past, future = (rows.cpu() for rows in self._rows(batch))
         targets = len(self.shape.targets) if self.joint else 1
         covariates = past.shape[1] - targets
         groups = [

@@ -320,6 +320,23 @@ class TestLaws:
         close(some.values, loaded(name).predict(batch).values[[1, 4]])
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", MODELS)
+def test_a_forecast_on_a_device_is_that_of_the_processor(loaded, name):
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    context = context_of()
+    observed = torch.rand(context.shape, generator=torch.Generator().manual_seed(4)) > 0.2
+    batch = {"context": context, "observed": observed}
+    expected = loaded(name, channels=2, horizon=40).predict(batch).values
+
+    model = loaded(name, channels=2, horizon=40).to("cuda")
+    found = model.predict({key: one.cuda() for key, one in batch.items()}).values
+
+    assert found.is_cuda
+    close(found.cpu(), expected, atol=1e-3)
+
+
 class TestLevels:
     def test_chronos_2_interpolates_linearly_between_levels(self, loaded):
         batch = {"context": context_of(channels=1)}

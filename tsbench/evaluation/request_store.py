@@ -1,7 +1,7 @@
 """Requests: what a model is shown of a task, as a Zarr v3 group that a program elsewhere can answer.
 
 One group a scenario, named as the array of its forecasts, holds the arrays of a batch under their reserved
-names (`context`, `observed`, covariates …), every case in order, in model space, disturbed as the scenario says.
+names (`context`, `observed`, covariates …): cases in order, in model space, disturbed as the scenario says.
 Attributes of the root say the rest: horizon, period, step, channels, targets, quantile levels. The answer is
 a forecast for `tsbench score`.
 """
