@@ -54,7 +54,10 @@ def model_options(
     train: Annotated[Pairs, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Weights to load strictly: a safetensors file, or a folder that the model reads."),
+        typer.Option(
+            help="Weights to load strictly: a safetensors file, a folder that the model reads, or OWNER/NAME "
+            "of such a folder on the Hugging Face hub."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[

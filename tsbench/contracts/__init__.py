@@ -4,7 +4,7 @@ from .conditions import CONDITIONS, Condition, Conditions, NotApplicable, Scenar
 from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Variant
 from .errors import InputError, JobFailed
 from .forecast import Forecast, ForecastKind
-from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, TaskShape
+from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
 from .result import (
     ModelRecord,
     Result,
@@ -22,8 +22,8 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError",
     "JobFailed", "LabelledSplit", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable",
-    "Paper", "Provenance", "PublishedFigure", "Result", "ResultProvenance", "RollingSplit", "SampleLayout",
-    "Scenario", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
+    "Paper", "Provenance", "PublishedFigure", "PublishedWeights", "Result", "ResultProvenance", "RollingSplit",
+    "SampleLayout", "Scenario", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
     "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
     "averages", "canonical_hash", "parse",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tsbench.data.store import USER_PREFIX, read_provenance, store_path
 
 from .job import Job
+from .weights import name_of
 
 Verb = Literal["fit", "eval", "run"]
 
@@ -36,7 +37,7 @@ def command_of(job: Job, verb: Verb = "run") -> str:
     for pattern in options.scenarios if verb != "fit" else ():
         words += ["--scenario", pattern]
     if options.weights is not None:
-        words += ["--weights", options.weights.name]
+        words += ["--weights", name_of(options.weights)]
     if options.drop_last and verb != "fit":
         words += ["--batch-size", str(options.batch_size), "--drop-last"]
     return shlex.join(words)

@@ -261,7 +261,8 @@ class Execution:
     def _track(self, fitted: dict[str, Any]) -> Track:
         if fitted:
             return Track(context=self.job.context, tuning=self.job.tuning, learning="fitted")
-        given = self.job.options.weights is not None
+        # Of weights for a model that would be fitted, nobody says on what; one that never fits is zero-shot.
+        given = self.job.options.weights is not None and self.model.fits != "none"
         return Track(
             context=self.job.context, tuning=self.job.tuning, learning="unknown" if given else "zero-shot"
         )

@@ -22,6 +22,7 @@ from tsbench.folders import runs_folder
 
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
+from .weights import locate
 
 SEQUENCES = 256
 """Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
@@ -38,7 +39,8 @@ class Options:
         conditions: which conditions are evaluated.
         scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
             Result of some scenarios is not ranked.
-        weights: a safetensors file, or a folder that the model reads, to evaluate or to start from.
+        weights: a safetensors file, or a folder that the model reads, to evaluate or to start from; or
+            OWNER/NAME of such a folder on the Hugging Face hub.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
         batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
@@ -166,7 +168,7 @@ def resolve(
         training=settings.training | options.training,
         conditions=options.conditions,
         scenarios=options.scenarios,
-        weights=options.weights,
+        weights=locate(Path(options.weights)) if options.weights else None,
         device=_device(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
         batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
