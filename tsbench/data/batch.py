@@ -12,11 +12,13 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "valid": ("sample", "lead_time", "channel"),
     "past_covariates": ("sample", "time", "coordinate"),
     "future_covariates": ("sample", "lead_time", "coordinate"),
+    "time": ("sample", "time"),
     "index": ("sample",),
     "group": ("sample",),
 }
 """Reserved names that exist so far, with their dimensions in the view `sequence`; other views name their own.
-`observed` and `valid` are masks of context and target (true: a value); `index` counts the cases of a split
+`observed` and `valid` are masks of context and target (true: a value); `time` are the stamps of the context in
+nanoseconds since 1970, int64; `index` counts the cases of a split
 from 0; samples of one `group` may be coupled by a model. Target channels are the task's targets, a part of
 the context's."""
 

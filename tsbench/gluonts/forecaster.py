@@ -1,0 +1,139 @@
+"""GluonTSForecaster: any estimator of `gluonts.torch` as a model. A model writes `estimator`; the rest is here.
+
+The network, its loss and its inputs are GluonTS's own; cases, order, learning rate, early stopping, resume and
+weights are those of every neural model here, so that figures can be compared and a killed fit goes on.
+"""
+
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from gluonts.torch.model.estimator import PyTorchLightningEstimator
+from gluonts.torch.model.predictor import PyTorchPredictor
+
+from tsbench.contracts import Forecast, TaskShape
+from tsbench.training.module import NeuralForecaster
+
+from .feed import Feed, find_feed
+from .frequency import frequency_of
+from .outputs import forecast_of
+from .sequences import Sequences, known_ahead, known_past, sequences_of
+
+USES = frozenset({"context", "observed", "past_covariates", "future_covariates", "static", "categorical", "time"})
+"""Batch names that a GluonTS model may read."""
+
+
+class GluonTSForecaster(NeuralForecaster):
+    """A GluonTS estimator, each target a univariate series.
+
+    Subclasses define `estimator(self)`, which builds the estimator from `self.shape` and
+    `self.hyperparameters`. Covariates arrive as `feat_dynamic_real` (`self.known`, with the calendar),
+    `past_feat_dynamic_real` (`self.past_only`), `feat_static_real` and `feat_static_cat`.
+
+    The estimator's own trainer, sampler, learning rate and loader are not used: `TrainingSettings` say how
+    the network is trained, but for its loss, which is the estimator's.
+
+    Raises:
+        InputError: where the network reads further back than the look-back.
+    """
+
+    uses: ClassVar[frozenset[str]] = USES
+
+    def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
+        super().__init__(shape)
+        self.hyperparameters = hyperparameters or self.Hyperparameters()
+        with quiet():
+            estimator = self.estimator()
+            chain = estimator.create_transformation()
+            self.network: Any = estimator.create_lightning_module()
+            # Its own logging asks for its own trainer.
+            self.network.log = _no_log
+            self.predictor = estimator.create_predictor(chain, self.network)
+        self.feed = feed_of(self.predictor, shape, type(self).__name__)
+        # The network is put where this module is; GluonTS puts it on an accelerator by itself.
+        self.network.cpu()
+
+    def estimator(self) -> PyTorchLightningEstimator:
+        """The estimator, for `self.shape` and `self.hyperparameters`."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `estimator`")
+
+    @property
+    def frequency(self) -> str:
+        """Pandas frequency of the task's step."""
+        return frequency_of(self.shape.step)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Names of the columns of `feat_dynamic_real`."""
+        return known_ahead(self.shape)
+
+    @property
+    def past_only(self) -> tuple[str, ...]:
+        """Names of the columns of `past_feat_dynamic_real`."""
+        return known_past(self.shape)
+
+    @property
+    def static(self) -> dict[str, Any]:
+        """Arguments that many estimators share: number of static features, and sizes of the categories."""
+        found: dict[str, Any] = {"num_feat_static_real": len(self.shape.static)}
+        if self.shape.categories:
+            found["num_feat_static_cat"] = len(self.shape.categories)
+            found["cardinality"] = list(self.shape.categories.values())
+        return found
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> Any:
+        """What the network gives, one row a sample and target."""
+        return self.network(**self.feed(sequences_of(batch, self.shape)))
+
+    def predict(
+        self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
+    ) -> Forecast:
+        """Quantiles (quantile, sample, lead_time, target), or samples (realization, sample, …)."""
+        inputs = self.feed(sequences_of(batch, self.shape))
+        generate = self.predictor.forecast_generator
+        index = batch["index"]
+        return forecast_of(self.network, generate, inputs, index, self.shape, realizations, generator)
+
+    def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
+        """The estimator's own training loss, a scalar; with `sum`, times the number of observed targets."""
+        target = batch["target"]
+        valid = batch.get("valid", torch.ones_like(target, dtype=torch.bool))
+        inputs = self.feed(sequences_of(batch, self.shape)) | {
+            "future_target": torch.where(valid, target, 0.0).transpose(1, 2).flatten(0, 1),
+            "future_observed_values": valid.to(target.dtype).transpose(1, 2).flatten(0, 1),
+        }
+        step = self.network.training_step if self.training else self.network.validation_step
+        mean = step(inputs, 0)
+        return mean * valid.sum() if reduction == "sum" else mean
+
+
+def feed_of(predictor: PyTorchPredictor, shape: TaskShape, who: str) -> Feed:
+    """How the inputs of a predictor's network are made.
+
+    Raises:
+        InputError: where the network reads further back than the look-back.
+    """
+
+    def chain(entry: dict[str, Any]) -> Mapping[str, Any]:
+        with quiet():
+            return next(iter(predictor.input_transform.apply([entry], is_train=False)))  # type: ignore[arg-type]
+
+    output = getattr(getattr(predictor.prediction_net, "model", None), "distr_output", None)
+    return find_feed(chain, predictor.input_names, shape, float(getattr(output, "value_in_support", 0.0)), who)
+
+
+@contextmanager
+def quiet() -> Any:
+    """Leave out the warnings of GluonTS about names of frequencies, which stay what they were."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _no_log(*_: Any, **__: Any) -> None:
+    """GluonTS logs its losses step by step; the epochs' means are logged by the forecaster."""
+
+
+__all__ = ["USES", "GluonTSForecaster", "Sequences", "feed_of", "quiet"]
