@@ -1,8 +1,8 @@
 """Random draws of networks that forecast by samples, from the case alone.
 
 GluonTS draws from the global generator, so that a sample depends on everything that was drawn before it: on
-the order and the size of the batches. Here each case has a counter-based generator of its own, and a sample is
-the quantile function of a distribution at its uniform numbers.
+the order and the size of the batches. Here each case has a counter-based generator of its own, and a sample
+is a function of its uniform numbers.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ LEAST = 1e-7
 """Uniform numbers stay that far from 0 and 1, where quantile functions are infinite."""
 
 
-def case_uniforms(index: torch.Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> torch.Tensor:
+def case_uniforms(
+    index: torch.Tensor, shape: tuple[int, ...], generator: torch.Generator | None
+) -> torch.Tensor:
     """Uniform numbers of each case, float32, shape (sample, *shape).
 
     Args:
@@ -63,8 +65,11 @@ def draw(distribution: Distribution, uniform: torch.Tensor) -> torch.Tensor:
             sample = transform(sample)
         return sample
     if isinstance(distribution, StudentT):
-        radius = torch.expm1(-2 / distribution.df * uniform[..., 0].log()) * distribution.df
-        return distribution.loc + distribution.scale * radius.sqrt() * torch.cos(2 * torch.pi * uniform[..., 1])
+        degrees: Any = distribution.df
+        radius = torch.expm1(-2 / degrees * uniform[..., 0].log()) * degrees
+        return distribution.loc + distribution.scale * radius.sqrt() * torch.cos(
+            2 * torch.pi * uniform[..., 1]
+        )
     if isinstance(distribution, Normal):
         return distribution.loc + distribution.scale * torch.special.ndtri(uniform[..., 0])
     return distribution.icdf(uniform[..., 0])

@@ -138,9 +138,7 @@ def _probe(shape: TaskShape, number: int) -> Sequences:
     start = np.datetime64(PROBES[number], "ns")
     time = np.append(start, following(np.array([start]), shape.step or "PT1H", steps - 1))
     calendar = {
-        name: calendar_features(time, (name,))[:, 0]
-        for name in known_ahead(shape)
-        if name.startswith(PREFIX)
+        name: calendar_features(time, (name,))[:, 0] for name in known_ahead(shape) if name.startswith(PREFIX)
     }
     ahead = [calendar.get(name, random.standard_normal(steps)) for name in known_ahead(shape)]
     observed = random.random(shape.context) > 0.2
@@ -167,14 +165,12 @@ def _require_context(made: Mapping[str, Any], names: Sequence[str], shape: TaskS
     reads = np.asarray(made["past_target"]).shape[0]
     if reads > shape.context:
         raise InputError(
-            f"{who} reads {reads} steps, more than the context {shape.context}; choose a context of {reads}, or "
-            "shorter lags"
+            f"{who} reads {reads} steps, more than the context {shape.context}; choose a context of {reads}, "
+            "or shorter lags"
         )
 
 
-def _input(
-    name: str, arrays: Sequence[Any], probes: Sequence[Sequences], shape: TaskShape
-) -> Input | None:
+def _input(name: str, arrays: Sequence[Any], probes: Sequence[Sequences], shape: TaskShape) -> Input | None:
     values = [np.asarray(one) for one in arrays]
     first = values[0]
     if first.ndim not in (1, 2):
@@ -187,11 +183,14 @@ def _input(
         tables = [one if one.ndim == 2 else one[:, None] for one in values]
         start = _first_step(name, len(first), shape)
         columns = [
-            _column([table[:, index] for table in tables], start, probes) for index in range(tables[0].shape[1])
+            _column([table[:, index] for table in tables], start, probes)
+            for index in range(tables[0].shape[1])
         ]
     if any(column is None for column in columns):
         return None
-    return Input(tuple(one for one in columns if one is not None), first.ndim == 1 and not static, static, integer)
+    return Input(
+        tuple(one for one in columns if one is not None), first.ndim == 1 and not static, static, integer
+    )
 
 
 def _first_step(name: str, length: int, shape: TaskShape) -> int:
@@ -218,7 +217,10 @@ def _column(
 def _static(wanted: Sequence[Any], probes: Sequence[Sequences]) -> Column | np.ndarray | None:
     for source in ("static", "categorical"):
         for index in range(getattr(probes[0], source).shape[1]):
-            if all(_same(one, getattr(probe, source)[0, index].numpy()) for one, probe in zip(wanted, probes, strict=True)):
+            if all(
+                _same(one, getattr(probe, source)[0, index].numpy())
+                for one, probe in zip(wanted, probes, strict=True)
+            ):
                 return Column(source, index, 0, 1)
     return _constant([np.atleast_1d(one) for one in wanted])
 

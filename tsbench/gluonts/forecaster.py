@@ -1,7 +1,7 @@
-"""GluonTSForecaster: any estimator of `gluonts.torch` as a model. A model writes `estimator`; the rest is here.
+"""GluonTSForecaster: any estimator of `gluonts.torch` as a model, which writes `estimator` and no more.
 
-The network, its loss and its inputs are GluonTS's own; cases, order, learning rate, early stopping, resume and
-weights are those of every neural model here, so that figures can be compared and a killed fit goes on.
+The network, its loss and its inputs are GluonTS's own; cases, order, learning rate, early stopping, resume
+and weights are those of every neural model here, so that figures can be compared and a killed fit goes on.
 """
 
 import warnings
@@ -19,9 +19,11 @@ from tsbench.training.module import NeuralForecaster
 from .feed import Feed, find_feed
 from .frequency import frequency_of
 from .outputs import forecast_of
-from .sequences import Sequences, known_ahead, known_past, sequences_of
+from .sequences import known_ahead, known_past, sequences_of, with_future
 
-USES = frozenset({"context", "observed", "past_covariates", "future_covariates", "static", "categorical", "time"})
+USES = frozenset(
+    {"context", "observed", "past_covariates", "future_covariates", "static", "categorical", "time"}
+)
 """Batch names that a GluonTS model may read."""
 
 
@@ -35,6 +37,13 @@ class GluonTSForecaster(NeuralForecaster):
     The estimator's own trainer, sampler, learning rate and loader are not used: `TrainingSettings` say how
     the network is trained, but for its loss, which is the estimator's.
 
+    Attributes:
+        hyperparameters: of the model.
+        made: the estimator, and `chain` its transformation of entries.
+        network: the estimator's Lightning module, which knows its loss.
+        predictor: the estimator's, on the network.
+        feed: makes the inputs of the network.
+
     Raises:
         InputError: where the network reads further back than the look-back.
     """
@@ -45,12 +54,12 @@ class GluonTSForecaster(NeuralForecaster):
         super().__init__(shape)
         self.hyperparameters = hyperparameters or self.Hyperparameters()
         with quiet():
-            estimator = self.estimator()
-            chain = estimator.create_transformation()
-            self.network: Any = estimator.create_lightning_module()
+            self.made = self.estimator()
+            self.chain = self.made.create_transformation()
+            self.network: Any = self.made.create_lightning_module()
             # Its own logging asks for its own trainer.
             self.network.log = _no_log
-            self.predictor = estimator.create_predictor(chain, self.network)
+            self.predictor = self.made.create_predictor(self.chain, self.network)
         self.feed = feed_of(self.predictor, shape, type(self).__name__)
         # The network is put where this module is; GluonTS puts it on an accelerator by itself.
         self.network.cpu()
@@ -98,15 +107,28 @@ class GluonTSForecaster(NeuralForecaster):
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
         """The estimator's own training loss, a scalar; with `sum`, times the number of observed targets."""
-        target = batch["target"]
-        valid = batch.get("valid", torch.ones_like(target, dtype=torch.bool))
-        inputs = self.feed(sequences_of(batch, self.shape)) | {
-            "future_target": torch.where(valid, target, 0.0).transpose(1, 2).flatten(0, 1),
-            "future_observed_values": valid.to(target.dtype).transpose(1, 2).flatten(0, 1),
-        }
+        valid = batch.get("valid", torch.ones_like(batch["target"], dtype=torch.bool))
         step = self.network.training_step if self.training else self.network.validation_step
-        mean = step(inputs, 0)
+        mean = step(self._with_targets(batch, valid), 0)
         return mean * valid.sum() if reduction == "sum" else mean
+
+    def _with_targets(
+        self, batch: Mapping[str, torch.Tensor], valid: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The inputs of the network, with `future_target` and `future_observed_values`."""
+        sequences = sequences_of(batch, self.shape)
+        future = batch["target"].transpose(1, 2).flatten(0, 1)  # (sequence, lead_time)
+        seen = valid.transpose(1, 2).flatten(0, 1)
+        if self.feed.inputs is not None:
+            ahead = {"future_target": torch.where(seen, future, 0.0), "future_observed_values": seen.float()}
+            return self.feed(sequences) | ahead
+        # What computes its inputs may compute the targets, too: bins, differences, a scale.
+        after = torch.where(seen, future, torch.nan).cpu().numpy()
+        entries = [with_future(sequences.entry(row, self.shape.step), one) for row, one in enumerate(after)]
+        with quiet():
+            transformed = self.chain.apply(entries, is_train=True)  # type: ignore[arg-type]
+            parts = list(self.made.create_validation_data_loader(transformed, self.network))
+        return {name: torch.cat([part[name] for part in parts]).to(future.device) for name in parts[0]}
 
 
 def feed_of(predictor: PyTorchPredictor, shape: TaskShape, who: str) -> Feed:
@@ -121,7 +143,9 @@ def feed_of(predictor: PyTorchPredictor, shape: TaskShape, who: str) -> Feed:
             return next(iter(predictor.input_transform.apply([entry], is_train=False)))  # type: ignore[arg-type]
 
     output = getattr(getattr(predictor.prediction_net, "model", None), "distr_output", None)
-    return find_feed(chain, predictor.input_names, shape, float(getattr(output, "value_in_support", 0.0)), who)
+    return find_feed(
+        chain, predictor.input_names, shape, float(getattr(output, "value_in_support", 0.0)), who
+    )
 
 
 @contextmanager
@@ -134,6 +158,3 @@ def quiet() -> Any:
 
 def _no_log(*_: Any, **__: Any) -> None:
     """GluonTS logs its losses step by step; the epochs' means are logged by the forecaster."""
-
-
-__all__ = ["USES", "GluonTSForecaster", "Sequences", "feed_of", "quiet"]

@@ -54,4 +54,6 @@ def step_of(frequency: str) -> str | None:
     if name in _MONTHS and count:
         months = count * _MONTHS[name]
         return f"P{months // 12}Y" if months % 12 == 0 else f"P{months}M"
-    raise InputError(f"'{frequency[:50]}' is no frequency; there are s, min, h, D, B, W, M, Q and Y, with a factor")
+    raise InputError(
+        f"'{frequency[:50]}' is no frequency; there are s, min, h, D, B, W, M, Q and Y, with a factor"
+    )

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from .drawing import can_draw, case_uniforms, drawing_from, generators_of
 
 SAMPLES = 100
 """Sample paths where nobody said how many, as in GluonTS."""
+PATHS = 4096
+"""Sample paths that are drawn at once: more of them leave the cache of a processor."""
 Inputs = Mapping[str, torch.Tensor]
 
 
@@ -113,11 +115,11 @@ def quantile(distribution: Distribution, level: float) -> torch.Tensor:
     if isinstance(distribution, TransformedDistribution) and isinstance(distribution.base_dist, StudentT):
         value = quantile(distribution.base_dist, level)
         for transform in distribution.transforms:
-            value = transform(value)  # scales are positive
+            value = cast(torch.Tensor, transform(value))  # scales are positive
         return value
     if isinstance(distribution, StudentT):
         # scipy's formula itself; its distribution object takes five times as long.
-        df = distribution.df.double().cpu().numpy()
+        df = distribution.df.detach().double().cpu().numpy()
         standard = torch.from_numpy(np.asarray(stdtrit(df, level))).to(distribution.loc)
         return distribution.loc + distribution.scale * standard
     return distribution.icdf(torch.tensor([level], device=distribution.mean.device))
@@ -136,18 +138,21 @@ def _samples(
     takes = inspect.signature(inner.forward).parameters
     count = realizations or getattr(inner, "num_parallel_samples", SAMPLES)
     asked = {"num_parallel_samples": count} if "num_parallel_samples" in takes else {}
-    if asked and can_draw(getattr(inner, "distr_output", None)):
-        steps = getattr(inner, "prediction_length", shape.horizon)
-        uniforms = case_uniforms(index, (len(shape.targets), count, steps, 2), generator)
+    targets = len(shape.targets)
+
+    def run(rows: slice) -> torch.Tensor:
+        return network(**{name: one[rows] for name, one in inputs.items()}, **asked)
+
+    if not asked or not can_draw(getattr(inner, "distr_output", None)):
+        return _each_case(run, index, targets, generator)
+    steps = getattr(inner, "prediction_length", shape.horizon)
+    parts, first = [], 0
+    for cases in index.split(max(1, PATHS // (targets * count))):
+        uniforms = case_uniforms(cases, (targets, count, steps, 2), generator)
         with drawing_from(inner, uniforms.flatten(0, 2)):
-            return network(**inputs, **asked)
-    rows = {name: one for name, one in inputs.items()}
-    return _each_case(
-        lambda part: network(**{name: one[part] for name, one in rows.items()}, **asked),
-        index,
-        len(shape.targets),
-        generator,
-    )
+            parts.append(run(slice(first, first + len(cases) * targets)))
+        first += len(cases) * targets
+    return torch.cat(parts)
 
 
 def _each_case(

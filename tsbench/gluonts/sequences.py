@@ -1,4 +1,4 @@
-"""A batch as the univariate series that GluonTS works on, and the entry of a GluonTS data set for one of them."""
+"""A batch as the univariate series that GluonTS works on, and one of them as an entry of its data sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,23 +42,36 @@ class Sequences:
         return len(self.past)
 
     def entry(self, row: int, step: str | None) -> dict[str, Any]:
-        """One series as an entry of a GluonTS data set; steps before its first value are left out."""
+        """One look-back as an entry of a GluonTS data set, NaN where nothing was observed."""
         observed = self.observed[row].cpu().numpy() > 0
-        first = int(observed.argmax()) if observed.any() else 0
-        target = np.where(observed, self.past[row].cpu().numpy(), np.nan)[first:].astype(np.float32)
-        moment = STAND_IN if self.start is None else np.datetime64(int(self.start[row]), "ns")
-        made = {
-            "item_id": str(row),
-            "start": pd.Period(moment, frequency_of(step)) + first,  # type: ignore[operator]
-            "target": target,
-        }
+        target = np.where(observed, self.past[row].cpu().numpy(), np.nan).astype(np.float32)
+        moment = pd.Timestamp(STAND_IN if self.start is None else int(self.start[row]))
+        made = {"item_id": str(row), "start": pd.Period(moment, frequency_of(step)), "target": target}
         features = {
-            "feat_dynamic_real": self.known[row, first:].T,
-            "past_feat_dynamic_real": self.past_only[row, first:].T,
+            "feat_dynamic_real": self.known[row].T,
+            "past_feat_dynamic_real": self.past_only[row].T,
             "feat_static_real": self.static[row],
             "feat_static_cat": self.categorical[row],
         }
         return made | {name: one.cpu().numpy() for name, one in features.items() if len(one)}
+
+
+def with_future(entry: dict[str, Any], future: np.ndarray) -> dict[str, Any]:
+    """An entry with the values after its look-back, NaN where missing; `future`: shape (lead_time,)."""
+    made = entry | {"target": np.append(entry["target"], future.astype(np.float32))}
+    if "past_feat_dynamic_real" in entry:
+        past = entry["past_feat_dynamic_real"]
+        made["past_feat_dynamic_real"] = np.pad(past, ((0, 0), (0, len(future))))
+    return made
+
+
+def without_padding(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without the steps before its first value, where there is one."""
+    observed = ~np.isnan(entry["target"])
+    first = int(observed.argmax())
+    moved = {"start": entry["start"] + first, "target": entry["target"][first:]}
+    dynamic = {name: one[:, first:] for name, one in entry.items() if name.endswith("feat_dynamic_real")}
+    return entry | moved | dynamic
 
 
 def known_ahead(shape: TaskShape) -> tuple[str, ...]:
