@@ -10,6 +10,7 @@ import torch
 from gluonts.dataset.common import ListDataset
 from gluonts.evaluation import make_evaluation_predictions
 from gluonts.model.npts import NPTSPredictor
+from gluonts.model.predictor import Predictor
 from gluonts.model.seasonal_naive import SeasonalNaivePredictor
 from gluonts.torch import DeepAREstimator, SimpleFeedForwardEstimator
 
@@ -139,18 +140,26 @@ def test_a_series_that_begins_within_the_look_back_is_given_without_padding(open
     assert seen[1]["start"] == pd.Period(data.table.time[int(windows.origins[0]) - CONTEXT], "h")
 
 
-@pytest.mark.parametrize(
-    ("predictor", "text"),
-    [
-        (
-            SeasonalNaivePredictor(prediction_length=6, season_length=24),
-            "forecasts 6 steps; the horizon is 12",
-        ),
-    ],
-)
-def test_a_predictor_that_cannot_do_the_task_is_refused(open_waves, predictor, text):
-    with pytest.raises(InputError, match=text):
-        gluonts_model(predictor)(open_waves().shape(CONTEXT))
+def test_a_predictor_that_cannot_do_the_task_is_refused(open_waves):
+    shape = open_waves().shape(CONTEXT)
+    short = SeasonalNaivePredictor(prediction_length=6, season_length=24)
+    late = SeasonalNaivePredictor(prediction_length=12, season_length=24)
+    late.lead_time = 2
+
+    with pytest.raises(InputError, match="forecasts 6 steps; the horizon is 12"):
+        gluonts_model(short)(shape)
+    with pytest.raises(InputError, match="leaves out 2 steps"):
+        gluonts_model(late, "Late")(shape)
+
+
+def test_a_predictor_that_cannot_be_written_down_needs_a_name():
+    class Plain(Predictor):
+        def predict(self, dataset, **kwargs):
+            return iter([])
+
+    with pytest.raises(InputError, match="give the model a name"):
+        gluonts_model(Plain(12))
+    assert gluonts_model(Plain(12), name="Plain").__name__ == "Plain"
 
 
 def test_a_network_of_a_longer_look_back_is_refused(open_waves, tmp_path):

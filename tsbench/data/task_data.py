@@ -56,6 +56,10 @@ class TaskData(ABC):
         """
         if (task.view, task.view) not in VIEWS:
             raise InputError(f"{task.id}: unknown view '{task.view}'; there are {', '.join(CASE_DIMENSIONS)}")
+        if task.rolling:
+            from .collection_data import CollectionData
+
+            return CollectionData.open(task, dataset)
         if task.samples is None:
             from .series_data import SeriesData
 
@@ -78,6 +82,11 @@ class TaskData(ABC):
     @abstractmethod
     def content(self) -> str:
         """Hash of the store's decoded values."""
+
+    @property
+    def unit_windows(self) -> int:
+        """Test cases in one independent unit."""
+        return self.task.unit_windows
 
     @cached_property
     def seasonal_error(self) -> torch.Tensor:

@@ -192,8 +192,8 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         task.primary,
         data.targets,
         task.horizon,
-        units=-(-cases // task.unit_windows),
-        unit_windows=task.unit_windows,
+        units=-(-cases // data.unit_windows),
+        unit_windows=data.unit_windows,
         cluster=data.cluster(scenario),
     )
 

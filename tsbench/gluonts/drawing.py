@@ -7,7 +7,7 @@ is a function of its uniform numbers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ def draw(distribution: Distribution, uniform: torch.Tensor) -> torch.Tensor:
     if isinstance(distribution, TransformedDistribution):
         sample = draw(distribution.base_dist, uniform)
         for transform in distribution.transforms:
-            sample = transform(sample)
+            sample = cast(torch.Tensor, transform(sample))
         return sample
     if isinstance(distribution, StudentT):
         degrees: Any = distribution.df
@@ -72,7 +72,7 @@ def draw(distribution: Distribution, uniform: torch.Tensor) -> torch.Tensor:
         )
     if isinstance(distribution, Normal):
         return distribution.loc + distribution.scale * torch.special.ndtri(uniform[..., 0])
-    return distribution.icdf(uniform[..., 0])
+    return cast(torch.Tensor, distribution.icdf(uniform[..., 0]))
 
 
 @contextmanager

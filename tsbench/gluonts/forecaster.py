@@ -49,6 +49,7 @@ class GluonTSForecaster(NeuralForecaster):
     """
 
     uses: ClassVar[frozenset[str]] = USES
+    own_loss: ClassVar[bool] = True
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         super().__init__(shape)

@@ -122,7 +122,7 @@ def quantile(distribution: Distribution, level: float) -> torch.Tensor:
         df = distribution.df.detach().double().cpu().numpy()
         standard = torch.from_numpy(np.asarray(stdtrit(df, level))).to(distribution.loc)
         return distribution.loc + distribution.scale * standard
-    return distribution.icdf(torch.tensor([level], device=distribution.mean.device))
+    return cast(torch.Tensor, distribution.icdf(torch.tensor([level], device=distribution.mean.device)))
 
 
 def _samples(
