@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tsbench.data.batch import Batch
     from tsbench.data.task_data import TaskData
     from tsbench.evaluation.record import read_result
+    from tsbench.gluonts.datasets import prepare_gluonts
+    from tsbench.gluonts.export import gluonts_dataset
     from tsbench.gluonts.forecaster import GluonTSForecaster
     from tsbench.gluonts.predictor import gluonts_model
     from tsbench.jobs.api import evaluate, fit, run, score
@@ -32,7 +34,9 @@ _HOMES = {
     "TaskShape": "tsbench.contracts",
     "evaluate": "tsbench.jobs.api",
     "fit": "tsbench.jobs.api",
+    "gluonts_dataset": "tsbench.gluonts.export",
     "gluonts_model": "tsbench.gluonts.predictor",
+    "prepare_gluonts": "tsbench.gluonts.datasets",
     "read_result": "tsbench.evaluation.record",
     "run": "tsbench.jobs.api",
     "score": "tsbench.jobs.api",
@@ -40,8 +44,8 @@ _HOMES = {
 
 __all__ = [
     "Batch", "Forecast", "GluonTSForecaster", "InputError", "NeuralForecaster", "Options", "Result", "Suite",
-    "Task", "TaskData", "TaskShape", "evaluate", "fit", "gluonts_model", "read_result", "registry", "run",
-    "score",
+    "Task", "TaskData", "TaskShape", "evaluate", "fit", "gluonts_dataset", "gluonts_model", "prepare_gluonts",
+    "read_result", "registry", "run", "score",
 ]  # fmt: skip
 
 

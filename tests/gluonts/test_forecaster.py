@@ -257,6 +257,11 @@ def test_targets_go_through_the_chain_as_well(open_waves, test_batch):
     assert made["future_target"].max() < 16
 
 
+def test_a_loss_that_is_not_the_estimators_is_refused(open_waves):
+    with pytest.raises(InputError, match="Linear is trained with a loss of its own, not with 'quantile'"):
+        build(Linear, open_waves().shape(CONTEXT), None, 0, loss="quantile")
+
+
 def test_a_network_that_reads_further_back_than_the_look_back_is_refused(open_waves):
     class Far(GluonTSForecaster):
         def estimator(self):
