@@ -160,8 +160,13 @@ def _export(name: str | Task) -> Export:
 
 def _of_dataset(name: str) -> Export:
     path = prepare.ensure(name)
-    attributes = store.open_lazily(path).attrs
-    collection = read_collection(path.parent.name)
+    opened = store.open_store(path)
+    attributes, collection = opened.attrs, read_collection(path.parent.name)
+    # As stored: models see covariates rounded, and filled where they are missing.
+    for name, array in (("known", "known_covariates"), ("past", "past_covariates"), ("static", "static")):
+        if array in opened:
+            columns = Columns(opened[array].values, getattr(collection, name).names)
+            collection = replace(collection, **{name: columns})
     horizon, windows = attributes.get("horizon"), int(attributes.get("windows", 1))
     train = collection.sizes if collection.train_sizes is None else collection.train_sizes
     step = int(attributes.get("window_step", 0))
