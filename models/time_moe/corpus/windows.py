@@ -6,7 +6,7 @@ import numpy as np
 
 from tsbench.contracts import InputError
 
-from .sequences import Sequences
+from tsbench.data.sequences.formats import Sequences
 
 
 @dataclass(frozen=True)
