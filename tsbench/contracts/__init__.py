@@ -14,7 +14,7 @@ from .result import (
     Track,
     TrainedOn,
 )
-from .split import LabelledSplit, Split
+from .split import LabelledSplit, RollingSplit, Split, WindowRule
 from .strict import Strict, canonical_hash, parse
 from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
@@ -22,8 +22,8 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError",
     "JobFailed", "LabelledSplit", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable",
-    "Paper", "Provenance", "PublishedFigure", "Result", "ResultProvenance", "SampleLayout", "Scenario",
+    "Paper", "Provenance", "PublishedFigure", "Result", "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario",
     "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
-    "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "averages",
+    "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages",
     "canonical_hash", "parse",
 ]  # fmt: skip

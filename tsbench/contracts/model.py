@@ -28,6 +28,8 @@ class TaskShape:
         step: nominal time step as an ISO 8601 duration, or None.
         sizes: dimension → size of the context's further dimensions, in views that have such.
         quantiles: levels that a probabilistic forecast is scored at, ascending.
+        static: names of the columns of the batch's `static`.
+        categories: name of each column of the batch's `categorical` → number of categories.
     """
 
     context: int
@@ -40,6 +42,8 @@ class TaskShape:
     step: str | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     quantiles: tuple[float, ...] = DECILES
+    static: tuple[str, ...] = ()
+    categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def target_index(self) -> tuple[int, ...]:

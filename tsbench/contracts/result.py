@@ -83,7 +83,11 @@ class TaskRecord(Strict):
 
 
 class TrainedOn(Strict):
-    """A range of data that the weights have seen."""
+    """A range of data that the weights have seen, first and last value included.
+
+    `start` and `end` are ISO 8601 stamps, or positions in a series without stamps: from 0 on, or from −1 back
+    where series of different length were left out to the same distance from their end.
+    """
 
     dataset: str
     series: tuple[str, ...] | Literal["all"] = "all"

@@ -218,6 +218,7 @@ class SampleData(TaskData):
             context=context,
             horizon=self.task.horizon,
             width=int(np.prod([shape.sizes[name] for name in CASE_DIMENSIONS[self.task.view]])),
+            scored=self,
         )
 
     def _rows(self, array: str, label: str, rows: torch.Tensor) -> Rows:

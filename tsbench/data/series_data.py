@@ -110,6 +110,7 @@ class SeriesData(TaskData):
             context=context,
             horizon=self.task.horizon,
             target_index=self.shape(context).target_index,
+            scored=self,
         )
 
     def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
@@ -124,20 +125,15 @@ class SeriesData(TaskData):
             return forecast
         return self._target_scale.to_model(forecast.double())
 
-    @cached_property
-    def seasonal_error(self) -> torch.Tensor:
-        """Mean absolute seasonal difference of the training rows in metric space, float64, shape (target,).
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training rows in metric space, float64, shape (target,).
 
-        The scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season. NaN where the
-        training part is shorter than a season.
+        Power 1 is the scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season, power
+        2 that of RMSSE. NaN where the training part is shorter than a season.
         """
-        train = self._truth[: self.borders[0]].double()
-        difference = (train[self.task.period :] - train[: -self.task.period]).abs()
-        if self.observed is not None:
-            mask = self.observed[: self.borders[0]][:, self._target_columns]
-            both = mask[self.task.period :] & mask[: -self.task.period]
-            difference = torch.where(both, difference, torch.nan)
-        return difference.nanmean(dim=0)
+        if power not in self._seasonal_differences:
+            self._seasonal_differences[power] = self._mean_seasonal_difference(power)
+        return self._seasonal_differences[power]
 
     @property
     def name(self) -> str:
@@ -200,6 +196,20 @@ class SeriesData(TaskData):
         """First row of a split, and the row after its last."""
         train, validation, test = self.borders
         return {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
+
+    def _mean_seasonal_difference(self, power: int) -> torch.Tensor:
+        train = self._truth[: self.borders[0]].double()
+        difference = (train[self.task.period :] - train[: -self.task.period]).abs() ** power
+        if self.observed is not None:
+            mask = self.observed[: self.borders[0]][:, self._target_columns]
+            both = mask[self.task.period :] & mask[: -self.task.period]
+            difference = torch.where(both, difference, torch.nan)
+        return difference.nanmean(dim=0)
+
+    @cached_property
+    def _seasonal_differences(self) -> dict[int, torch.Tensor]:
+        """Power → mean, of those that were asked for."""
+        return {}
 
     @cached_property
     def _target_columns(self) -> list[int]:

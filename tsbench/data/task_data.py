@@ -56,6 +56,10 @@ class TaskData(ABC):
         """
         if (task.view, task.view) not in VIEWS:
             raise InputError(f"{task.id}: unknown view '{task.view}'; there are {', '.join(CASE_DIMENSIONS)}")
+        if task.rolling:
+            from .collection_data import CollectionData
+
+            return CollectionData.open(task, dataset)
         if task.samples is None:
             from .series_data import SeriesData
 
@@ -79,9 +83,18 @@ class TaskData(ABC):
     def content(self) -> str:
         """Hash of the store's decoded values."""
 
+    @property
+    def unit_windows(self) -> int:
+        """Test cases in one independent unit."""
+        return self.task.unit_windows
+
     @cached_property
     def seasonal_error(self) -> torch.Tensor:
         """Scale of MASE in metric space, float64, shape (target,); empty where there are no targets."""
+        return self.seasonal_difference(1)
+
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training part; power 1 is `seasonal_error`."""
         return torch.empty(0, dtype=torch.float64)
 
     @abstractmethod

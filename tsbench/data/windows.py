@@ -1,11 +1,11 @@
 """Windows of a time series as cases: one gather from one contiguous tensor a batch, no loop over samples."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from .batch import Batch
-from .cases import Cases
+from .cases import Cases, Scored
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Windows(Cases):
         context, horizon: steps.
         target_index: position of the targets among the channels.
         names: reserved names that are gathered.
+        scored: the task's data, which know the space in which forecasts are scored.
     """
 
     values: torch.Tensor
@@ -33,6 +34,7 @@ class Windows(Cases):
     horizon: int
     target_index: tuple[int, ...]
     names: frozenset[str] = frozenset({"context", "target"})
+    scored: Scored | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.origins)

@@ -106,10 +106,10 @@ def evaluate(
             forecast, seconds = presenter.predict(disturbed, context)
             evaluation.predict_seconds += seconds
             done += batch.size
-            values = opened.to_metric_space(point(forecast).cpu())
+            values = cases.to_metric_space(point(forecast).cpu(), batch["index"])
             observed, valid = cases.gather_truth(batch["index"])
             _refuse_wrong(values, scenario, batch, observed, task)
-            tally.update(values, observed, valid, opened.seasonal_error, batch["index"])
+            tally.update(values, observed, valid, cases.seasonal_error(batch["index"]), batch["index"])
             if writer is not None:
                 writer.write(scenario, batch["index"], values)
             evaluation.kind = forecast.kind
@@ -122,7 +122,7 @@ def evaluate(
             chosen = opened.choose_examples(len(cases))
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
             forecast, _ = presenter.predict(batch, context)
-            values = opened.to_metric_space(point(forecast).cpu())
+            values = cases.to_metric_space(point(forecast).cpu(), chosen)
             evaluation.examples.add(scenario, opened, cases, chosen, values)
     return evaluation
 
@@ -192,8 +192,8 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         task.primary,
         data.targets,
         task.horizon,
-        units=-(-cases // task.unit_windows),
-        unit_windows=task.unit_windows,
+        units=-(-cases // data.unit_windows),
+        unit_windows=data.unit_windows,
         cluster=data.cluster(scenario),
     )
 

@@ -104,12 +104,12 @@ def _tally(saved: SavedForecast, data: dict[str, TaskData]) -> Evaluation:
             for index, values in saved.batches(scenario, reader.read):
                 if saved.space != opened.task.space:
                     values = (
-                        opened.from_units(values)
+                        cases.from_units(values, index)
                         if saved.space == "units"
-                        else opened.to_metric_space(values)
+                        else cases.to_metric_space(values, index)
                     )
                 observed, valid = cases.gather_truth(index)
-                tally.update(values, observed, valid, opened.seasonal_error, index)
+                tally.update(values, observed, valid, cases.seasonal_error(index), index)
             evaluation.tallies.append(tally)
             if scenario.condition == "regular" and not evaluation.cases:
                 evaluation.cases = len(cases)
