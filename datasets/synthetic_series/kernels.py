@@ -10,6 +10,8 @@ JITTER = 1e-6
 """Added to the diagonal: sums and products of smooth kernels are singular to machine precision."""
 SHORTEST_SEASONS = 4
 """A period that fits in fewer times is no season of the series."""
+MEASURED = (0.02, 0.2)
+"""Noise of the measurement, as a share of a draw's deviation; beyond KernelSynth: no measurement is smooth."""
 LENGTHS = (0.1, 1.0, 10.0)
 MIXTURES = (0.1, 1.0, 10.0)
 NOISE = (0.1, 1.0)
@@ -43,7 +45,9 @@ def draw_process(
     assert covariance is not None
     scale = float(np.mean(np.diag(covariance))) or 1.0
     lower = np.linalg.cholesky(covariance / scale + JITTER * np.eye(steps))
-    return lower @ random.standard_normal(steps), season
+    smooth = lower @ random.standard_normal(steps)
+    noise = random.uniform(*MEASURED) * smooth.std()
+    return smooth + noise * random.standard_normal(steps), season
 
 
 def _draw_kernel(
