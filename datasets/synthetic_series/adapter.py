@@ -1,4 +1,4 @@
-"""Builds the synthetic series: each from a random stream of its own, so that sizes are beginnings of each other."""
+"""Builds the synthetic series, each from a random stream of its own: a size is the beginning of the next."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
 """Series of components: trend, one or two seasons of random shape, and ARMA noise, added or multiplied.
 
-The decomposition of Hyndman and Athanasopoulos (2021, section 3.1); the noise is an ARMA(2, 1) process (section
-9.4), its autoregressive part stationary because it is made of roots inside the unit circle.
+The decomposition of Hyndman and Athanasopoulos (2021, section 3.1); the noise is an ARMA(2, 1) process
+(section 9.4), its autoregressive part stationary because it is made of roots inside the unit circle.
 """
 
 import numpy as np
@@ -76,6 +76,8 @@ def _noise(steps: int, random: np.random.Generator) -> np.ndarray:
     driven[1:] += moving * shocks[:-1]
     values = np.zeros(steps + WARM_UP)
     for index in range(2, len(values)):
-        values[index] = (first + second) * values[index - 1] - first * second * values[index - 2] + driven[index]
+        values[index] = (
+            (first + second) * values[index - 1] - first * second * values[index - 2] + driven[index]
+        )
     kept = values[WARM_UP:]
     return kept / max(float(kept.std()), 1e-9)

@@ -11,7 +11,7 @@ JITTER = 1e-6
 SHORTEST_SEASONS = 4
 """A period that fits in fewer times is no season of the series."""
 MEASURED = (0.02, 0.2)
-"""Noise of the measurement, as a share of a draw's deviation; beyond KernelSynth: no measurement is smooth."""
+"""Noise of measurement, as a share of a draw's deviation; beyond KernelSynth: no measurement is smooth."""
 LENGTHS = (0.1, 1.0, 10.0)
 MIXTURES = (0.1, 1.0, 10.0)
 NOISE = (0.1, 1.0)
@@ -54,7 +54,9 @@ def _draw_kernel(
     time: np.ndarray, distance: np.ndarray, periods: tuple[int, ...], random: np.random.Generator
 ) -> tuple[np.ndarray, int]:
     """A simple kernel, shape (step, step), and its period in steps, 1 where it has none."""
-    kind = random.choice(["periodic", "smooth", "quadratic", "linear", "noise"], p=[0.45, 0.2, 0.15, 0.1, 0.1])
+    kind = random.choice(
+        ["periodic", "smooth", "quadratic", "linear", "noise"], p=[0.45, 0.2, 0.15, 0.1, 0.1]
+    )
     if kind == "periodic":
         long_enough = [period for period in periods if period * SHORTEST_SEASONS <= len(time)]
         period = int(random.choice(long_enough))

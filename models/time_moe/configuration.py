@@ -95,6 +95,6 @@ SIZES = {
     "large": Configuration(768, 3072, 12, 12),
     "ultra": Configuration(1024, 4096, 36, 16),
 }
-"""`base`, `large` and `ultra` as published; `tiny` for tests and for training on a task on a CPU,
-`small` (about a million parameters) for pretraining on one; its initial weights are larger, since a narrow network
-learns slowly from weights of 0.02."""
+"""`base`, `large` and `ultra` as published; `tiny` for tests and for training on a task on a CPU; `small`,
+about a million parameters, for pretraining on one. Its initial weights are larger: a narrow network learns
+slowly from weights of 0.02."""

@@ -56,16 +56,16 @@ def model_options(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Weights to load strictly: the run folder of a fit, a safetensors file, or a folder that the "
-            "model reads."
+            help="Weights to load strictly: the run folder of a fit, a safetensors file, or a folder that "
+            "the model reads."
         ),
     ] = None,
     fine_tune: Annotated[
         bool | None,
         typer.Option(
             "--fine-tune/--zero-shot",
-            help="Fit given weights on the task, or only evaluate them; default: the weights of a fit are only "
-            "evaluated, unless the model's card says otherwise.",
+            help="Fit given weights on the task, or only evaluate them; default: the weights of a fit are "
+            "only evaluated, unless the model's card says otherwise.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -128,7 +128,8 @@ def fit(
     model: ModelName,
     task: TaskName = None,
     corpus: Annotated[
-        Path | None, typer.Option(help="Pretrain on the corpus that this YAML file declares, instead of a task.")
+        Path | None,
+        typer.Option(help="Pretrain on the corpus that this YAML file declares, instead of a task."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

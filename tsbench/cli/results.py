@@ -108,9 +108,7 @@ def show(
     if as_json:
         from tsbench.contracts import leakage_of
 
-        output.as_json(
-            {"folder": str(path), "leakage": leakage_of(result), **result.model_dump(mode="json")}
-        )
+        output.as_json({"folder": str(path), "leakage": leakage_of(result), **result.model_dump(mode="json")})
         return
     conditions = list(result.scenarios)
     scores = [

@@ -93,7 +93,7 @@ class Corpus(Strict):
     def _forecasts_a_part(self) -> "Corpus":
         if self.horizon >= self.length:
             raise ValueError(
-                f"`horizon` {self.horizon} must be less than `length` {self.length}: something comes before it"
+                f"`horizon` {self.horizon} must be less than `length` {self.length}, of which it is the end"
             )
         return self
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from .corpus import FILES
-from .result import DataRange, Result, TrainedOn
+from .result import DataRange, Result
 
 Leakage = Literal["none", "inputs", "targets", "unknown"]
 
@@ -37,8 +37,8 @@ def overlap(one: DataRange, other: DataRange) -> bool | None:
     """Whether two ranges share a value; None where that cannot be told.
 
     Example:
-        >>> train = TrainedOn(dataset="m4-hourly", start="0", end="-49")
-        >>> overlap(train, TrainedOn(dataset="m4-hourly", start="-48", end="-1"))
+        >>> train = DataRange(dataset="m4-hourly", start="0", end="-49")
+        >>> overlap(train, DataRange(dataset="m4-hourly", start="-48", end="-1"))
         False
     """
     same_files = one.files is not None and one.files == other.files
@@ -58,7 +58,7 @@ def _unknown_origin(result: Result) -> bool:
 
 
 def _of_older(result: Result) -> Leakage:
-    """Of a Result that does not say what it was tested on: fits then saw the training part of the task alone."""
+    """Of a Result that does not say what it was tested on: fits then saw its task's training part alone."""
     if _unknown_origin(result) or "--weights" in result.provenance.command.split():
         return "unknown"
     own = {result.task.dataset}
@@ -81,9 +81,8 @@ def _share_series(one: DataRange, other: DataRange) -> bool:
 def _not_after(one: str, other: str) -> bool | None:
     """Whether `one` ≤ `other`; None where the two cannot be compared."""
     positions = _position(one), _position(other)
-    if None not in positions:
-        first, second = positions
-        assert first is not None and second is not None
+    first, second = positions
+    if first is not None and second is not None:
         if first == 0 or second == -1:
             return True
         return first <= second if (first < 0) == (second < 0) else None

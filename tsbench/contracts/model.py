@@ -104,7 +104,7 @@ class ModelSettings(Strict):
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
     fine_tune: bool = False
-    """Whether the weights of another fit (`--weights`) are fitted on the task; otherwise they only forecast."""
+    """Whether weights of another fit (`--weights`) are fitted on the task; otherwise they only forecast."""
     note: str = ""
 
     def matches(self, task: str) -> bool:

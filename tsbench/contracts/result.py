@@ -4,7 +4,7 @@
 scenario and independent unit, primary metric). Column names of both tables are fixed here.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -108,8 +108,9 @@ class TrainedOn(DataRange):
 
 
 class TestedOn(DataRange):
-    """A range of data that the test windows hold: as targets, or as inputs beyond the task's training part."""
+    """A range of data in test windows: as targets, or as inputs beyond the task's training part."""
 
+    __test__: ClassVar[bool] = False  # pytest takes classes of such a name for tests
     role: Literal["inputs", "targets"]
 
 

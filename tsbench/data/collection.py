@@ -221,12 +221,16 @@ def fill_rows_forward(values: np.ndarray, sizes: np.ndarray, start: np.ndarray) 
 def _check_layout(opened: xr.Dataset, name: str) -> None:
     held = ", ".join(map(str, opened.data_vars))
     if "value" not in opened or opened["value"].dims not in (("observation",), ("observation", "channel")):
-        raise InputError(f"'{name}' holds no value(observation) or value(observation, channel); it has {held}")
+        raise InputError(
+            f"'{name}' holds no value(observation) or value(observation, channel); it has {held}"
+        )
     if opened["value"].dtype.kind not in "fiu":
         raise InputError(f"'{name}': value is {opened['value'].dtype}, not a real number")
     for array, dimensions in LAYOUT.items():
         if array in opened and opened[array].dims != dimensions:
-            raise InputError(f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}")
+            raise InputError(
+                f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}"
+            )
 
 
 def _columns(opened: xr.Dataset, array: str, sizes: np.ndarray | None) -> Columns:

@@ -122,7 +122,9 @@ class CollectionData(TaskData):
             InputError: where the look-back is longer than the task allows or the split has no window.
         """
         if not 1 <= context <= self.task.max_context:
-            raise InputError(f"{self.task.id} allows a context of 1 to {self.task.max_context}, not {context}")
+            raise InputError(
+                f"{self.task.id} allows a context of 1 to {self.task.max_context}, not {context}"
+            )
         first, count, step = self._origins[split]
         series = np.repeat(np.arange(len(count)), count)
         if not len(series):

@@ -1,7 +1,7 @@
 """A corpus opened: its sequences in one flat tensor, drawn at random for training, fixed for validation.
 
-Each series is normalised by mean and deviation of the range that is read of it. Sequences are windows into the
-tensor; where they may begin is found once, so that a batch is one gather.
+Each series is normalised by mean and deviation of the range that is read of it. Sequences are windows into
+the tensor; where they may begin is found once, so that a batch is one gather.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from .corpus_members import Line, OpenedMember, read_member
 VALIDATION_SEQUENCES = 256
 """Held-out sequences that the validation loss is computed on, at most."""
 MOVES = 0.05
-"""Deviation of a look-back, as a share of its series', below which a sequence is left out: relative to a look-back
-that hardly moves, what follows is of any size."""
+"""Deviation of a look-back, as a share of its series', below which a sequence is left out: relative to a
+look-back that hardly moves, what follows is of any size."""
 SHORTEST = 8
 """Steps of a series that is worth reading."""
 
@@ -50,8 +50,8 @@ class CorpusData:
         """Read every member; relative paths of files count from `folder`.
 
         Raises:
-            InputError: where data are missing or damaged, a range lies outside of them, or nothing is left for
-                training or for validation.
+            InputError: where data are missing or damaged, a range lies outside of them, or nothing is left
+                for training or for validation.
         """
         members, train, held = [], [], []
         for declared in corpus.members:
@@ -63,8 +63,8 @@ class CorpusData:
             held.append([line for line in opened.lines if line.name in chosen])
         if not any(held):
             raise InputError(
-                f"corpus {corpus.name}: no series is held out for the validation; raise `holdout` or name some "
-                "in `held_out`"
+                f"corpus {corpus.name}: no series is held out for the validation; raise `holdout` or name "
+                "some in `held_out`"
             )
         weights = [member.weight for member in corpus.members]
         return cls(
@@ -112,8 +112,8 @@ def _random(corpus: Corpus, members: Sequence[list[Line]], weights: Sequence[flo
         origin += len(some)
         if len(found) == 0 and members[number]:
             raise InputError(
-                f"corpus {corpus.name}: {corpus.members[number].name} has no sequence of {corpus.length} steps "
-                "whose look-back moves"
+                f"corpus {corpus.name}: {corpus.members[number].name} has no sequence of {corpus.length} "
+                "steps whose look-back moves"
             )
         starts.append(found)
     used = [(one, weight) for one, weight in zip(starts, weights, strict=True) if len(one)]
@@ -131,8 +131,8 @@ def _fixed(corpus: Corpus, members: Sequence[list[Line]]) -> FixedSequences:
     moving = last[held.moving(last, MOVES)]
     if not len(moving):
         raise InputError(
-            f"corpus {corpus.name}: the {len(lines)} held-out series end in look-backs that do not move, or are "
-            f"shorter than {SHORTEST} steps"
+            f"corpus {corpus.name}: the {len(lines)} held-out series end in look-backs that do not move, or "
+            f"are shorter than {SHORTEST} steps"
         )
     count = min(len(moving), VALIDATION_SEQUENCES)
     return FixedSequences(held, moving[torch.linspace(0, len(moving) - 1, count).long()])

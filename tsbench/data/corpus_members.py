@@ -15,7 +15,7 @@ from .sequences.formats import Sequences, open_sequences
 from .series import SeriesTable, read_series
 
 LONGEST_LIST = 2000
-"""Held-out series that a record names; where there are more, it says that all were seen, which is the safe side."""
+"""Series that a record names; where there are more, it says that all were seen, which is the safe side."""
 MEMORY_SHARE = 0.5
 POINT_BYTES = 16
 """Of memory at the peak, for each value."""
@@ -82,7 +82,7 @@ def read_member(member: Member, folder: Path) -> OpenedMember:
     """Read a member; a relative path counts from `folder`.
 
     Raises:
-        InputError: where data are missing, damaged or too large, a series is unknown, or a range lies outside.
+        InputError: where data are missing, damaged or too large, or hold no such series or range.
     """
     if member.path is not None:
         return _of_files(member, folder / member.path)

@@ -54,7 +54,7 @@ def tested_on_table(task: Task, table: SeriesTable, context: int) -> tuple[Teste
 
 
 def tested_on_collection(task: Task, collection: SeriesCollection) -> tuple[TestedOn, ...]:
-    """Ranges of each series that a task tests on, as positions from the end; look-backs reach back as they like."""
+    """Ranges of each series that a task tests on, as positions from the end, for any look-back."""
     assert isinstance(task.split, RollingSplit)
     test, trained = (one - collection.sizes for one in task.split.borders(collection.sizes, task.horizon))
     variables = collection.channels if task.variables == "all" else task.variables
@@ -64,9 +64,7 @@ def tested_on_collection(task: Task, collection: SeriesCollection) -> tuple[Test
     found = [TestedOn(role="targets", variables=targets, start=str(first), end=str(last), **common)]
     read, before = int(trained[0]), last - task.horizon
     if read <= before:
-        found.append(
-            TestedOn(role="inputs", variables=variables, start=str(read), end=str(before), **common)
-        )
+        found.append(TestedOn(role="inputs", variables=variables, start=str(read), end=str(before), **common))
     return tuple(found)
 
 
@@ -90,9 +88,9 @@ def refuse_test_data(where: str, ranges: Iterable[TrainedOn]) -> None:
                 for tested in _targets(task, name):
                     if overlap(one, tested):
                         raise InputError(
-                            f"{where}: {one.dataset} from {one.start} to {one.end} reaches into the test part "
-                            f"of {task.name} (from {tested.start}); end it before, or say test_data: allow, "
-                            "and Results on such tasks are flagged"
+                            f"{where}: {one.dataset} from {one.start} to {one.end} reaches into the test "
+                            f"part of {task.name} (from {tested.start}); end it before, or say test_data: "
+                            "allow, and Results on such tasks are flagged"
                         )
 
 

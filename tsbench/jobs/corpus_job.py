@@ -90,9 +90,7 @@ class CorpusJob:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return (
-            self.runs / "pretraining" / self.corpus.name / self.model.name / f"seed-{self.seed}-{self.key}"
-        )
+        return self.runs / "pretraining" / self.corpus.name / self.model.name / f"seed-{self.seed}-{self.key}"
 
 
 @dataclass
@@ -161,8 +159,8 @@ def resolve_corpus(
     """Resolve a request, preparing the data that it needs.
 
     Raises:
-        InputError: for an unknown model or data set, a model that declares corpora not applicable, options that
-            belong to a task, or data that cannot be prepared.
+        InputError: for an unknown model or data set, a model that declares corpora not applicable, options
+            that belong to a task, or data that cannot be prepared.
     """
     base = Path() if isinstance(corpus, Corpus) else Path(corpus).parent
     corpus = corpus if isinstance(corpus, Corpus) else read_corpus(Path(corpus))

@@ -113,9 +113,7 @@ class Execution:
         record = record_of(
             self.model, "fit", self.job.task.name, report, meter, attempts, self._task_range(), given
         )
-        record["model"] = model_record(
-            self.job.model.name, self.job.model.card.version, self.hyperparameters
-        )
+        record["model"] = model_record(self.job.model.name, self.job.model.card.version, self.hyperparameters)
         if has_weights(self.model):
             save_weights(self.model, folder / WEIGHTS)
         # fit.json marks the fit as finished, so it is written last.

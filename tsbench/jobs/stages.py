@@ -1,11 +1,12 @@
 """Stages in the making of weights: pretraining, fine-tuning. They chain by the hash of the weights.
 
-The record of a fit (fit.json) holds every stage that led to its weights, the fit itself last; a fit that starts
-from the weights of another takes over that one's stages.
+The record of a fit (fit.json) holds every stage that led to its weights, the fit itself last; a fit that
+starts from the weights of another takes over that one's stages.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ class Stage(Strict):
     on: str
     """Name of the corpus or task."""
     began: str | None = None
-    """Hash of the weights that it started from; null where it started from random ones, or they are unknown."""
+    """Hash of the weights that it started from; null where these were random, or are unknown."""
     weights: str | None
     """Hash of the weights that it led to."""
     cost: StageCost
@@ -91,7 +92,7 @@ def stages_of(record: dict[str, Any], folder: Path) -> tuple[Stage, ...]:
     if not isinstance(record.get("stages"), list) or not record["stages"]:
         raise InputError(f"{where} is of an older tsbench and does not say what was trained on; fit again")
     stages = tuple(parse(Stage, one, where) for one in record["stages"])
-    for one, after in zip(stages, stages[1:], strict=False):
+    for one, after in pairwise(stages):
         if one.weights is None or after.began != one.weights:
             raise InputError(f"{where}: stage '{after.on}' does not start from the weights of '{one.on}'")
     if stages[-1].weights != record.get("weights"):
@@ -100,7 +101,7 @@ def stages_of(record: dict[str, Any], folder: Path) -> tuple[Stage, ...]:
 
 
 def named(stages: Sequence[Stage]) -> dict[str, Stage]:
-    """Stages by the name that a Result gives them: `pretraining`, `fit`; of several of a kind the last has it."""
+    """Stages by their name in a Result: `pretraining`, `fit`; of several of a kind the last has that name."""
     found: dict[str, Stage] = {}
     for number, stage in enumerate(stages):
         later = sum(one.kind == stage.kind for one in stages[number + 1 :])

@@ -128,7 +128,9 @@ class EpochBar(Callback):
         self.bar.close()
 
 
-def _trainer(settings: TrainingSettings, source: TaskSource | CorpusSource, checkpoint: EpochCheckpoint) -> pl.Trainer:
+def _trainer(
+    settings: TrainingSettings, source: TaskSource | CorpusSource, checkpoint: EpochCheckpoint
+) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     callbacks: list[Callback] = [LearningRateSchedule(settings, checkpoint), checkpoint]

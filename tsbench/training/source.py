@@ -1,4 +1,4 @@
-"""What a model is fitted on: training and validation cases of a task or a corpus. Test cases are out of reach."""
+"""What a model is fitted on: training and validation cases of a task or a corpus, never test cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

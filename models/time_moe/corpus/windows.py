@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsbench.contracts import InputError
-
 from tsbench.data.sequences.formats import Sequences
 
 
