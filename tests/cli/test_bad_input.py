@@ -10,7 +10,7 @@ import torch
 import zarr
 
 from tsbench import atomic
-from tsbench.contracts import Scenario
+from tsbench.contracts import Forecast, Scenario
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.jobs.job import Options, resolve
 
@@ -173,7 +173,7 @@ def test_a_forecast_with_missing_values(waves_at_hand, refused, tmp_path, wave_t
     with atomic.new_folder(tmp_path / "forecast.zarr") as folder:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, (109, 12, 2))
-        writer.write(REGULAR, torch.arange(108), torch.zeros(108, 12, 2))
+        writer.write(REGULAR, torch.arange(108), Forecast(torch.zeros(108, 12, 2)))
 
     line = refused("score", tmp_path / "forecast.zarr", "waves-12")
 
@@ -209,7 +209,7 @@ def test_an_output_folder_that_cannot_be_written(waves_at_hand, refused, tmp_pat
     with atomic.new_folder(tmp_path / "forecast.zarr") as folder:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, (109, 12, 2))
-        writer.write(REGULAR, torch.arange(109), torch.zeros(109, 12, 2))
+        writer.write(REGULAR, torch.arange(109), Forecast(torch.zeros(109, 12, 2)))
     locked = read_only(tmp_path / "locked")
 
     assert "Cannot write in" in refused(

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tsbench.contracts import Forecast, InputError, JobFailed
-from tsbench.evaluation.evaluate import Evaluation, evaluate, point
+from tsbench.evaluation.evaluate import Evaluation, evaluate
+from tsbench.evaluation.reading import point
 from tsbench.models.last_value.model import LastValue
 from tsbench.models.linear.model import Linear
 
@@ -211,5 +212,5 @@ def test_the_point_of_a_forecast_is_itself_its_median_or_its_median_member(forec
 def test_quantiles_without_the_median_have_no_point():
     forecast = Forecast(torch.zeros(2, 1, 2, 1), "quantiles", (0.1, 0.9))
 
-    with pytest.raises(InputError, match=r"Point metrics need the quantile 0\.5"):
+    with pytest.raises(InputError, match=r"A point needs the quantile 0\.5; the forecast has 0\.1, 0\.9"):
         point(forecast)

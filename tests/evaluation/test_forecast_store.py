@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import tsbench as tb
 from tsbench import atomic
-from tsbench.contracts import InputError, Scenario
+from tsbench.contracts import Forecast, InputError, Scenario
 from tsbench.data.task_data import TaskData
 from tsbench.evaluation.forecast_store import ForecastWriter, array_name, check_forecast
 from tsbench.evaluation.record import read_table
@@ -33,7 +33,7 @@ def saved(tmp_path, wave_task) -> Path:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, SHAPE)
         for cases in torch.arange(109).split(40):
-            writer.write(REGULAR, cases, values[cases])
+            writer.write(REGULAR, cases, Forecast(values[cases]))
     return tmp_path / "forecast.zarr"
 
 
@@ -43,7 +43,7 @@ def check(saved, wave_task):
 
     def run() -> torch.Tensor:
         forecast = check_forecast(saved, wave_task(), {"regular": SHAPE})
-        return torch.cat([values for _, values in forecast.batches(REGULAR)])
+        return torch.cat([part.values for _, part in forecast.batches(REGULAR)])
 
     return run
 
@@ -117,7 +117,20 @@ def test_metadata_that_do_not_describe_the_forecast_are_refused_before_a_chunk_i
         ({"task": "waves-24"}, "is a forecast of task 'waves-24', not 'waves-12'"),
         ({"version": 2}, "is a forecast of version '2', not '1'"),
         ({"space": "decibels"}, "attribute 'space' is 'decibels'; it must be"),
-        ({"kind": "samples"}, "forecasts of kind 'samples' cannot be scored"),
+        ({"kind": "ensemble"}, "attribute 'kind' is 'ensemble'; it must be one of point, quantiles, samples"),
+        ({"kind": ["point"]}, "attribute 'kind' is"),
+        ({"kind": "samples"}, "has the shape"),
+        ({"kind": "quantiles"}, "'quantiles' must be a list of 1 to 199 levels"),
+        ({"kind": "quantiles", "quantiles": []}, "'quantiles' must be a list"),
+        ({"kind": "quantiles", "quantiles": [0.5] * 200}, "'quantiles' must be a list"),
+        ({"kind": "quantiles", "quantiles": [0.5, 0.1]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": [0.5, 0.5]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": [0.0, 0.5]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": [0.5, 1.5]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": [True, 0.5]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": ["0.5"]}, "'quantiles' must ascend within"),
+        ({"kind": "quantiles", "quantiles": {"0.5": 1}}, "'quantiles' must be a list"),
+        ({"kind": "quantiles", "quantiles": [0.1, 0.5]}, "has the shape"),
         ({"model": "../../etc/passwd"}, "attribute 'model' must be a name"),
         ({"model": "<script>"}, "attribute 'model' must be a name"),
         ({"model": ["a"]}, "attribute 'model' must be a name"),

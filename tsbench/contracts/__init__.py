@@ -29,6 +29,6 @@ __all__ = [
     "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance", "PublishedFigure", "Result",
     "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario", "Sentinel", "SourceFile", "Split",
     "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis",
-    "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of",
-    "parse",
+    "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash",
+    "leakage_of", "parse",
 ]  # fmt: skip

@@ -22,8 +22,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 """Reserved names that exist so far, with their dimensions in the view `sequence`; other views name their own.
 `observed` and `valid` are masks of context and target (true: a value); `index` counts the cases of a split
 from 0; samples of one `group` may be coupled by a model. Target channels are the task's targets, a part of
-the context's. `series` is the number of a sample's series in its collection, and `length` says how many of the
-last steps of the context are its own: those before are padding, 0 and not observed."""
+the context's. `series` is the number of a sample's series in its collection, and `length` says how many of
+the last steps of the context are its own: those before are padding, 0 and not observed."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:

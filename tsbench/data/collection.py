@@ -1,10 +1,10 @@
-"""Reads a prepared store of series of different length: one flat array of values, and where each series begins.
+"""Reads a prepared store of series of different length: a flat array of values, and where each begins.
 
 The layout is a contiguous ragged array (CF 1.11, section 9.3.3): `value(observation)` or `value(observation,
-channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each series
-(with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation, known_covariate)`,
-`past_covariates(observation, past_covariate)`, `static(series, feature)` and `categorical(series, attribute)`.
-A store of one time series is a collection of one.
+channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each
+series (with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation,
+known_covariate)`, `past_covariates(observation, past_covariate)`, `static(series, feature)` and
+`categorical(series, attribute)`. A store of one time series is a collection of one.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A task opened on a store of series of different length. Owns rolling origins, masks and per-series scales."""
+"""A task opened on a store of series of different length. Owns rolling origins, masks and scales."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,14 +122,13 @@ class CollectionData(TaskData):
             InputError: where the look-back is longer than the task allows or the split has no window.
         """
         if not 1 <= context <= self.task.max_context:
-            raise InputError(
-                f"{self.task.id} allows a context of 1 to {self.task.max_context}, not {context}"
-            )
+            longest = self.task.max_context
+            raise InputError(f"{self.task.id} allows a context of 1 to {longest}, not {context}")
         first, count, step = self._origins[split]
         series = np.repeat(np.arange(len(count)), count)
         if not len(series):
             raise InputError(
-                f"'{self.name}' is too short for {self.task.id}: no series leaves a window for the {split} part"
+                f"'{self.name}' is too short for {self.task.id}: no series has a window in the {split} part"
             )
         number = np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)
         origins = np.repeat(self.collection.first + first, count) + number * step
@@ -267,7 +266,8 @@ def _refuse_missing(collection: SeriesCollection, task: Task) -> None:
     series = int(np.searchsorted(collection.first, rows[0], side="right")) - 1
     place = collection.stamp(series, int(rows[0] - collection.first[series]))
     raise InputError(
-        f"'{collection.name}' has {len(rows)} missing values, the first in '{collection.channels[columns[0]]}' "
-        f"of series '{collection.series[series]}' at {place}; {task.id} refuses missing values "
+        f"'{collection.name}' has {len(rows)} missing values, the first in "
+        f"'{collection.channels[columns[0]]}' of series '{collection.series[series]}' at {place}; "
+        f"{task.id} refuses missing values "
         "(a task with `missing: mask` masks them)"
     )

@@ -3,21 +3,23 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from tsbench.contracts import Forecast, InputError, JobFailed, Model, Scenario, Task, averages
 from tsbench.data.batch import Batch
-from tsbench.data.cases import Batches, batch_size_for
+from tsbench.data.cases import Batches, Cases, batch_size_for
 from tsbench.data.disturbances import disturb
 from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View, target_dimensions, view_for
 
 from .examples import Examples
-from .forecast_store import ForecastWriter
+from .forecast_store import FIRST_DIMENSION, ForecastWriter
 from .metrics import metric
+from .reading import point
 from .tally import Tally
 
 
@@ -86,7 +88,8 @@ def evaluate(
         report: called after each batch with scenario key, cases done and cases in all.
 
     Raises:
-        InputError: where dropping the last batch leaves none.
+        InputError: where dropping the last batch leaves none, or a metric needs quantiles or members that the
+            forecasts do not have.
         JobFailed: where a forecast is not finite, or has another shape than the target.
     """
     evaluation = Evaluation()
@@ -106,12 +109,14 @@ def evaluate(
             forecast, seconds = presenter.predict(disturbed, context)
             evaluation.predict_seconds += seconds
             done += batch.size
-            values = cases.to_metric_space(point(forecast).cpu(), batch["index"])
+            scored = in_metric_space(forecast, cases, batch["index"])
             observed, valid = cases.gather_truth(batch["index"])
-            _refuse_wrong(values, scenario, batch, observed, task)
-            tally.update(values, observed, valid, cases.seasonal_error(batch["index"]), batch["index"])
+            _refuse_wrong(scored, scenario, batch, observed, task)
+            tally.update(
+                scored, observed, valid, partial(cases.seasonal_error, batch["index"]), batch["index"]
+            )
             if writer is not None:
-                writer.write(scenario, batch["index"], values)
+                writer.write(scenario, batch["index"], scored)
             evaluation.kind = forecast.kind
             report(scenario.key, done, len(cases))
         evaluation.tallies.append(tally)
@@ -122,8 +127,8 @@ def evaluate(
             chosen = opened.choose_examples(len(cases))
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
             forecast, _ = presenter.predict(batch, context)
-            values = cases.to_metric_space(point(forecast).cpu(), chosen)
-            evaluation.examples.add(scenario, opened, cases, chosen, values)
+            scored = in_metric_space(forecast, cases, chosen)
+            evaluation.examples.add(scenario, opened, cases, chosen, point(scored))
     return evaluation
 
 
@@ -180,12 +185,20 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
     """An empty tally for a scenario of that many cases.
 
     Raises:
-        InputError: where a metric is for tasks of another shape.
+        InputError: where a metric is for tasks of another shape, or reads quantiles that the task lacks.
     """
     metrics = [metric(name) for name in task.metrics]
     for one in metrics:
         if one.view != task.view:
             raise InputError(f"{task.id}: the metric {one.name} is for the view {one.view}, not {task.view}")
+        if lacking := [level for level in one.levels if level not in task.quantiles]:
+            named = ", ".join(f"{level:g}" for level in lacking)
+            raise InputError(f"{task.id}: the metric {one.name} needs {named} among the task's `quantiles`")
+        if one.name == task.primary and one.better == "nominal":
+            raise InputError(
+                f"{task.id}: {one.name} ranks nothing, since it should be near {one.nominal:g}; take another "
+                "primary metric"
+            )
     return Tally(
         scenario,
         metrics,
@@ -195,18 +208,13 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         units=-(-cases // data.unit_windows),
         unit_windows=data.unit_windows,
         cluster=data.cluster(scenario),
+        quantiles=task.quantiles,
     )
 
 
-def point(forecast: Forecast) -> torch.Tensor:
-    """The point of a forecast, (sample, lead_time, channel): itself, the median, or the median member."""
-    if forecast.kind == "point":
-        return forecast.values
-    if forecast.kind == "samples":
-        return forecast.values.median(dim=0).values
-    if 0.5 not in forecast.quantiles:
-        raise InputError(f"Point metrics need the quantile 0.5; the forecast has {list(forecast.quantiles)}")
-    return forecast.values[forecast.quantiles.index(0.5)]
+def in_metric_space(forecast: Forecast, cases: Cases, index: torch.Tensor) -> Forecast:
+    """A forecast of some cases in model space, in the space where they are scored, on the processor."""
+    return replace(forecast, values=cases.to_metric_space(forecast.values.cpu(), index))
 
 
 def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:
@@ -216,14 +224,19 @@ def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:
 
 
 def _refuse_wrong(
-    values: torch.Tensor, scenario: Scenario, batch: Batch, observed: torch.Tensor, task: Task
+    forecast: Forecast, scenario: Scenario, batch: Batch, observed: torch.Tensor, task: Task
 ) -> None:
-    if values.shape != observed.shape:
+    values = forecast.values
+    first = () if forecast.kind == "point" else (len(values),)
+    if values.shape != (*first, *observed.shape) or 0 in first:
+        names = (*FIRST_DIMENSION[forecast.kind], *target_dimensions(task.view))
+        wanted = ", ".join(map(str, (*(max(one, 1) for one in first), *observed.shape)))
         raise JobFailed(
             f"The forecast in scenario '{scenario.key}' has the shape {list(values.shape)}; "
-            f"({', '.join(target_dimensions(task.view))}) is {list(observed.shape)}"
+            f"({', '.join(names)}) is [{wanted}]"
         )
     if not bool(values.isfinite().all()):
+        values = values if forecast.kind == "point" else values.transpose(0, 1)
         wrong = int((~values.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         case = int(batch["index"][wrong])
         raise JobFailed(f"The forecast of case {case} in scenario '{scenario.key}' is not finite")

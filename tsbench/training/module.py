@@ -15,7 +15,22 @@ from .heads import Head
 from .settings import TrainingSettings
 from .source import CorpusSource, FitReport, TaskSource
 
-LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+
+def symmetric_percentage_loss(
+    forecast: torch.Tensor, target: torch.Tensor, reduction: str = "mean"
+) -> torch.Tensor:
+    """200 |y − f| / (|y| + |f|), 0 where both are 0: the error by which the M4 competition ranks."""
+    size = forecast.abs() + target.abs()
+    each = 200 * (forecast - target).abs() / torch.where(size > 0, size, 1.0)
+    return each if reduction == "none" else each.sum() if reduction == "sum" else each.mean()
+
+
+LOSSES = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+    "smape": symmetric_percentage_loss,
+}
 """Losses of each value of a point forecast."""
 
 

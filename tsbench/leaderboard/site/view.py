@@ -217,13 +217,14 @@ def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[str]) -> list[l
 
     Args:
         rows: of a table, equally long.
-        better: for each column `lower` or `higher`.
+        better: for each column `lower`, `higher`, or `nominal`: there nothing is marked.
     """
     best: list[str] = []
     for column, direction in zip(zip(*rows, strict=True), better, strict=True):
         keys = sorted({cell.key for cell in column if cell.key}, key=float)
         # With one value only, or the same for all, nothing stands out.
-        best.append((keys[0] if direction == "lower" else keys[-1]) if len(keys) > 1 else "")
+        ranked = len(keys) > 1 and direction != "nominal"
+        best.append((keys[0] if direction == "lower" else keys[-1]) if ranked else "")
     return [
         [replace(cell, best=bool(key) and cell.key == key) for cell, key in zip(row, best, strict=True)]
         for row in rows
