@@ -96,6 +96,16 @@ class PublishedFigure(Strict):
     source: str
 
 
+class PublishedWeights(Strict):
+    """Weights that others have trained and published."""
+
+    name: str
+    """On the Hugging Face hub: OWNER/NAME, as `--weights` takes it."""
+    licence: str
+    trained_on: str
+    """The corpora, in words: what of a task's data the weights may have seen."""
+
+
 class ModelSettings(Strict):
     """Settings for the tasks whose names match one of `tasks` (shell patterns); the first match counts."""
 
@@ -104,6 +114,8 @@ class ModelSettings(Strict):
     context: int = Field(gt=0)
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    fine_tune: bool = False
+    """Whether weights of another fit (`--weights`) are fitted on the task; otherwise they only forecast."""
     note: str = ""
 
     def matches(self, task: str) -> bool:
@@ -134,12 +146,13 @@ class ModelCard(Strict):
     summary: str
     kind: Literal["baseline", "statistical", "neural", "foundation"]
     class_name: str
+    packages: tuple[str, ...] = ()
+    """Optional packages that compute its numbers; their versions are recorded and part of a run's key."""
     version: int = 1
     licence: str = "Apache-2.0"
-    packages: tuple[str, ...] = ()
-    """Optional packages that it computes with: their versions are a part of what determines its numbers."""
     paper: Paper | None = None
     published: tuple[PublishedFigure, ...] = ()
+    weights: tuple[PublishedWeights, ...] = ()
     settings: tuple[ModelSettings, ...]
     not_applicable: tuple[DeclaredGap, ...] = ()
 

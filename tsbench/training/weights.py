@@ -37,6 +37,10 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             raise InputError(f"{path} is a folder; {type(module).__name__} takes a safetensors file")
         module.load_folder(path)  # type: ignore[operator]
         return
+    if hasattr(module, "load_folder") and not module.state_dict():
+        raise InputError(
+            f"{path} is no folder; {type(module).__name__} takes one with config.json and safetensors"
+        )
     tensors = read_tensors(path)
     if any(name.startswith(FIXTURE_PREFIX) for name in tensors):
         tensors = {
