@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are needed; a missing one is one line that says how to get it."""
+"""Optional packages: imported where they are used, and asked for in one line where they are missing."""
 
 import importlib
 from types import ModuleType
@@ -6,21 +6,22 @@ from types import ModuleType
 from tsbench.contracts import InputError
 
 
-def require(module: str, extra: str, needed_by: str) -> ModuleType:
+def require(module: str, extra: str, user: str) -> ModuleType:
     """Import a module of an optional package.
 
     Args:
-        module: dotted name.
-        extra: extra of tsbench that brings the package.
-        needed_by: what needs it, for the message.
+        module: dotted name, for example `statsforecast.models`.
+        extra: of this distribution, that installs the package.
+        user: what needs it, for the message.
 
     Raises:
-        InputError: where the package, or one that it imports, is not installed.
+        InputError: where the package is not installed, with the command that installs it.
     """
+    package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        missing = error.name or module
-        raise InputError(
-            f"{needed_by} needs the package '{missing.split('.')[0]}': pip install \"tsbench[{extra}]\""
-        ) from error
+    except ModuleNotFoundError as error:
+        # Anything else that is not found is a damaged installation, and shows itself as such.
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise InputError(f'{user} needs the package {package}: pip install "tsbench[{extra}]"') from error

@@ -68,6 +68,9 @@ class DatasetCard(Strict):
     field: str
     """The field that the data come from: energy, finance, weather, wireless, …"""
     origin: Literal["published", "generated", "user"]
+    family: bool = False
+    """Whether every folder of a user's own in this format is a data set by itself, `<name>/<its name>`; the
+    one variant, of the card's name, says how it is read."""
     source: str
     licence: str
     citation: str

@@ -76,6 +76,8 @@ def _find_tree(entry: DatasetEntry, source: Path | None) -> dict[str, Path]:
                 f"'{entry.name}' is read from a folder: tsbench data get {entry.name} --from DIR"
             )
         return found
+    if source.is_file() and entry.card.family:
+        return {source.name: source}
     if not source.is_dir():
         raise InputError(f"There is no folder {source}")
     found = _in_tree(pattern, source)

@@ -29,11 +29,11 @@ def locate(given: Path) -> Path:
     return _fetch(f"{found['owner']}/{found['name']}", found["revision"])
 
 
-def name_of(weights: Path) -> str:
-    """How a command names these weights: OWNER/NAME@COMMIT of the hub, else the file's or folder's name."""
+def hub_name(weights: Path) -> str | None:
+    """OWNER/NAME@COMMIT of weights in the cache of the hub; None for others."""
     cache = weights.parent.parent
     if weights.parent.name != "snapshots" or not cache.name.startswith("models--"):
-        return weights.name
+        return None
     return f"{cache.name.removeprefix('models--').replace('--', '/', 1)}@{weights.name}"
 
 
