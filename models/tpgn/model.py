@@ -45,6 +45,7 @@ class TPGN(NeuralForecaster):
     """
 
     uses = frozenset({"context", "past_covariates"})
+    whole_periods = True
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:

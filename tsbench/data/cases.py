@@ -90,6 +90,13 @@ class Cases(ABC):
             )
         return self.scored
 
+    def drawn(self, seed: int) -> "Cases":
+        """The cases that training by gradient goes through in each epoch; `seed`: of the run.
+
+        All of them, unless the task says that some are drawn anew for each epoch.
+        """
+        return self
+
     def at_epoch(self, epoch: int) -> "Cases":
         """The cases as an epoch of training sees them."""
         return self

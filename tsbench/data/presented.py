@@ -122,9 +122,17 @@ class Presented(Cases):
         """Scale of MASE of some cases in metric space; with `power` 2 that of RMSSE."""
         return self.cases.seasonal_error(index, power)
 
+    def drawn(self, seed: int) -> "Presented":
+        """The cases that training by gradient goes through; other contexts are disturbed as they come."""
+        cases = self.cases.drawn(seed)
+        return self if cases is self.cases else replace(self, cases=cases, kept=None)
+
     def at_epoch(self, epoch: int) -> "Presented":
-        """With the noise of that epoch."""
-        return self if self.noise is None or self.noise.constant else replace(self, epoch=epoch)
+        """With the cases and the noise of that epoch."""
+        cases = self.cases.at_epoch(epoch)
+        if cases is self.cases and (self.noise is None or self.noise.constant):
+            return self
+        return replace(self, cases=cases, epoch=epoch)
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
         """As the cases want it."""

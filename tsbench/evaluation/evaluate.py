@@ -1,6 +1,7 @@
 """Evaluates a model on scenarios of a task: batches → disturbance → forecast → tallies, in one pass."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,6 +35,7 @@ class Evaluation:
         kind: kind of the forecasts.
         predict_seconds: time inside the model.
         predicted: number of forecasts made.
+        fallbacks: series that the model replaced by a simpler forecast, by reason; None where it never does.
     """
 
     tallies: list[Tally] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Evaluation:
     kind: str = "point"
     predict_seconds: float = 0.0
     predicted: int = 0
+    fallbacks: Counter[str] | None = None
 
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Metric → average → mean over its scenarios; None where a scenario has no value."""
@@ -107,8 +110,11 @@ def evaluate(
         done = 0
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
+            before = Counter(getattr(model, "fallbacks", None))
             forecast, seconds = presenter.predict(disturbed, context, _draws(task, scenario, batch["index"]))
             evaluation.predict_seconds += seconds
+            if (counted := getattr(model, "fallbacks", None)) is not None:
+                evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (counted - before)
             done += batch.size
             scored = in_metric_space(forecast, cases, batch["index"])
             observed, valid = cases.gather_truth(batch["index"])
@@ -218,8 +224,8 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         task.primary,
         data.targets,
         task.horizon,
-        units=-(-cases // task.unit_windows),
-        unit_windows=task.unit_windows,
+        units=-(-cases // data.unit_windows),
+        unit_windows=data.unit_windows,
         cluster=data.cluster(scenario),
         quantiles=task.quantiles,
     )
