@@ -4,7 +4,7 @@
 scenario and independent unit, primary metric). Column names of both tables are fixed here.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,14 +25,20 @@ SCORE_COLUMNS = (
 """Marginal statistics. `variable` and `lead_time` are null in a scenario's total; a row that names a
 variable sums over lead times, a row that names a lead time (1 = first step) sums over variables. Never add
 rows of different marginals. `level` and `region` are null where the data have none. Value of a row =
-finish(numerator / denominator), with the metric's own finish (a square root for `rmse`)."""
+finish(numerator / denominator), with the metric's own finish (a square root for `rmse`). What is no ratio of
+two sums (a median, a mean over channels, an error plus a bias) is recorded as (value × weight, weight). A
+metric of all channels together has no rows by variable."""
 
 UNIT_COLUMNS = ("scenario", "condition", "cluster", "unit", "metric", "numerator", "denominator")
-"""One row per scenario and independent unit, for the primary metric."""
+"""One row per scenario and independent unit, for the primary metric; recorded as in scores.parquet."""
 
 EXAMPLE_COLUMNS = ("scenario", "case", "variable", "time", "lead_time", "observed", "forecast")
 """A few cases for pictures. `lead_time` ≤ 0 is context (0 = last context step); `forecast` is null there.
 `time` is ISO 8601 text; values are in the task's metric space."""
+
+EXAMPLE_BOUNDS = ("lower", "upper")
+"""Further columns of the examples of quantile and sample forecasts: bounds of the central 80 % interval, null
+where `forecast` is; a point forecast has no such columns."""
 
 
 class Track(Strict):
@@ -82,18 +88,36 @@ class TaskRecord(Strict):
     content: dict[str, str]
 
 
-class TrainedOn(Strict):
-    """A range of data that the weights have seen, first and last value included.
+class DataRange(Strict):
+    """A range of data, first and last value included.
 
     `start` and `end` are ISO 8601 stamps, or positions in a series without stamps: from 0 on, or from −1 back
-    where series of different length were left out to the same distance from their end.
+    where series of different length were left out to the same distance from their end; or the label of a part
+    of independent samples.
     """
 
     dataset: str
     series: tuple[str, ...] | Literal["all"] = "all"
+    without: tuple[str, ...] = ()
+    """Series that are left out of `all`."""
     variables: tuple[str, ...] | Literal["all"] = "all"
     start: str
     end: str
+    files: str | None = None
+    """Hash of the published files that the data set was made of: two data sets of the same files are one."""
+
+
+class TrainedOn(DataRange):
+    """A range of data that the weights have seen."""
+
+    stage: str = "fit"
+
+
+class TestedOn(DataRange):
+    """A range of data in test windows: as targets, or as inputs beyond the task's training part."""
+
+    __test__: ClassVar[bool] = False  # pytest takes classes of such a name for tests
+    role: Literal["inputs", "targets"]
 
 
 class ResultProvenance(Strict):
@@ -119,6 +143,8 @@ class Result(Strict):
     seed: int
     track: Track
     trained_on: tuple[TrainedOn, ...]
+    tested_on: tuple[TestedOn, ...] = ()
+    """What the scores were computed on; `leakage` compares it with `trained_on`. Empty in older Results."""
     forecast_kind: Literal["point", "quantiles", "samples"] = "point"
     primary: str
     scores: dict[str, dict[str, float | None]]
@@ -133,7 +159,7 @@ class Result(Strict):
     parity: dict[str, Any] = {}
     """Deviations from the protocol that were asked for by name (`drop_last`); such a Result is not ranked."""
     cost: dict[str, StageCost]
-    """Stage (`fit`, `predict`) → cost."""
+    """Stage (`pretraining`, `fit`, `predict`) → cost."""
     provenance: ResultProvenance
 
     @model_validator(mode="after")
