@@ -269,6 +269,25 @@ def test_coverage_cannot_be_the_primary_metric(open_waves):
         run(open_waves(metrics=["coverage_80"], primary="coverage_80"))
 
 
+def test_examples_of_a_distribution_have_the_bounds_of_its_80_percent_interval(open_waves):
+    class Fanned(LastValue):
+        def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+            values = super().predict(batch).values
+            return Forecast(torch.stack([values - 2, values, values + 1]), "quantiles", (0.1, 0.5, 0.9))
+
+    data = open_waves()
+    columns = run(data, Fanned(data.shape(24))).examples.columns
+    point = run(data).examples.columns
+
+    assert "lower" not in point
+    assert {name: columns[name] for name in point} == point
+    assert [one is None for one in columns["lower"]] == [one is None for one in columns["forecast"]]
+    known = [number for number, one in enumerate(columns["forecast"]) if one is not None]
+    middle = np.array([columns["forecast"][number] for number in known])
+    np.testing.assert_allclose([columns["lower"][number] for number in known], middle - 2, rtol=1e-6)
+    np.testing.assert_allclose([columns["upper"][number] for number in known], middle + 1, rtol=1e-6)
+
+
 def test_the_crps_of_a_baseline_is_its_absolute_error(open_waves):
     scores = run(open_waves(metrics=["mae", "crps", "crps_fair", "mql"], primary="crps")).scores()
 

@@ -17,10 +17,10 @@ from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View, target_dimensions, view_for
 
+from .array_check import FIRST_DIMENSION
 from .examples import Examples
-from .forecast_store import FIRST_DIMENSION, ForecastWriter
+from .forecast_store import ForecastWriter
 from .metrics import metric
-from .reading import point
 from .tally import Tally
 
 
@@ -135,7 +135,7 @@ def evaluate(
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
             forecast, _ = presenter.predict(batch, context, _draws(task, scenario, chosen))
             scored = in_metric_space(forecast, cases, chosen)
-            evaluation.examples.add(scenario, opened, cases, chosen, point(scored))
+            evaluation.examples.add(scenario, opened, cases, chosen, scored)
     return evaluation
 
 
