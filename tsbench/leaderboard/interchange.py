@@ -227,7 +227,7 @@ def _gift_eval_row(
     }
 
 
-def _read_fev(record: dict[str, Any], where: str) -> Row | None:
+def _read_fev(record: Mapping[Any, Any], where: str) -> Row | None:
     metric = str(record["eval_metric"])
     ours = {theirs: name for name, theirs in FEV_METRICS.items()}
     names = {name for name in record if name in ours.keys() | {metric}} | {metric}
@@ -247,7 +247,7 @@ def _read_fev(record: dict[str, Any], where: str) -> Row | None:
     return Row(str(record["model_name"]), str(record["dataset_path"]), scores, seconds) if scores else None
 
 
-def _read_gift_eval(record: dict[str, Any], where: str) -> Row | None:
+def _read_gift_eval(record: Mapping[Any, Any], where: str) -> Row | None:
     scores = {
         name: number / factor
         for column, (name, factor) in GIFT_EVAL_COLUMNS.items()
