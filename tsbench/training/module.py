@@ -28,6 +28,9 @@ class NeuralForecaster(pl.LightningModule):
 
     fits: ClassVar[Fits] = "task"
     uses: ClassVar[frozenset[str]] = frozenset({"context"})
+    stackable: ClassVar[bool] = False
+    """Whether several seeds may be fitted together: the loss needs nothing but parameters and batch, and
+    `torch.func.vmap` can map it. See `tsbench.training.together`."""
     Hyperparameters: ClassVar[type] = NoHyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
@@ -67,6 +70,12 @@ class NeuralForecaster(pl.LightningModule):
         each = torch.where(batch["valid"], function(forecast, target, reduction="none"), 0.0)
         return each.sum() if reduction == "sum" else each.sum() / batch["valid"].sum().clamp_min(1)
 
+    def terms(self, batch: Mapping[str, torch.Tensor]) -> int | torch.Tensor:
+        """How many terms the summed loss of a batch has."""
+        if self.settings.loss == "nmse":
+            return batch["target"].shape[:2].numel()
+        return batch["valid"].sum() if "valid" in batch else batch["target"].numel()
+
     def training_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> torch.Tensor:
         """One step of the Trainer."""
         loss = self.loss(batch)
@@ -75,10 +84,7 @@ class NeuralForecaster(pl.LightningModule):
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> None:
         """Sums the loss over the validation windows, so that its mean does not depend on the batch size."""
-        values = batch["valid"].sum() if "valid" in batch else batch["target"].numel()
-        if self.settings.loss == "nmse":
-            values = batch["target"].shape[:2].numel()
-        self._losses["validation"].append((self.loss(batch, reduction="sum"), values))
+        self._losses["validation"].append((self.loss(batch, reduction="sum"), self.terms(batch)))
 
     def on_train_epoch_end(self) -> None:
         """Log the mean of the epoch's training losses."""
