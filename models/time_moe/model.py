@@ -56,6 +56,7 @@ class TimeMoE(NeuralForecaster):
         InputError: where look-back and horizon together exceed the positions of the network.
     """
 
+    probabilistic: ClassVar[bool] = False
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:

@@ -46,6 +46,7 @@ class TPGN(NeuralForecaster):
 
     uses = frozenset({"context", "past_covariates"})
     stackable = True
+    whole_periods = True
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:

@@ -9,6 +9,8 @@ from tsbench.models.dlinear.model import DLinear
 from tsbench.models.itransformer.model import ITransformer
 from tsbench.models.patchtst.model import PatchTST
 from tsbench.models.residual_mlp.model import ResidualMLP
+from tsbench.models.timemixer.model import TimeMixer
+from tsbench.models.tpgn.model import TPGN
 from tsbench.training.build import build
 from tsbench.training.settings import TrainingSettings
 from tsbench.training.source import TaskSource
@@ -79,3 +81,26 @@ def test_a_short_fit_lowers_the_loss(open_waves, kind, chosen):
 
     losses = [epoch["validation_loss"] for epoch in report.detail["history"]]
     assert min(losses) < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("loss", ["quantile", "student_t", "gaussian_mixture"])
+@pytest.mark.parametrize(
+    ("kind", "chosen"),
+    [*INDEPENDENT, (ITransformer, ATTENTION), (TimeMixer, {"d_model": 8}), (TPGN, {"d_model": 4})],
+)
+def test_one_option_makes_the_forecast_probabilistic(open_waves, kind, chosen, loss):
+    data = open_waves()
+    model = build(kind, data.shape(48), kind.Hyperparameters(**chosen), 0, loss)
+    settings = TrainingSettings(loss=loss, learning_rate=0.005, batch_size=64, epochs=2)
+    source = TaskSource(data, 48, 0, settings=settings, uses=model.uses)
+    model.settings = settings
+    before = float(model.eval().loss(source.validation.gather(torch.arange(40))))
+
+    model.train().fit(source)
+
+    batch = source.validation.gather(torch.arange(40))
+    forecast = model.eval().predict(batch)
+    assert float(model.loss(batch)) < before
+    assert (forecast.kind, forecast.quantiles) == ("quantiles", data.task.quantiles)
+    assert forecast.values.shape == (9, 40, data.task.horizon, len(data.targets))
+    assert bool((forecast.values.diff(dim=0) >= 0).all())

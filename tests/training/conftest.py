@@ -36,8 +36,8 @@ def fit_tiny(open_waves) -> Callable[..., tuple[Tiny, FitReport]]:
         kind: type[NeuralForecaster] = Tiny,
         **settings,
     ) -> tuple[Tiny, FitReport]:
-        model = build(kind, data.shape(24), None, seed)
         chosen = TrainingSettings(**{"epochs": 4, "batch_size": 64, "learning_rate": 0.01} | settings)
+        model = build(kind, data.shape(24), None, seed, chosen.loss)
         source = TaskSource(data, 24, seed, settings=chosen, folder=folder, on_epoch=on_epoch)
         return model, model.fit(source)
 

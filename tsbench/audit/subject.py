@@ -75,7 +75,8 @@ class Candidate:
 
     def fitted(self, data: TaskData, seed: int = 0) -> Any:
         """The model, fitted on an excerpt of the task's training part where it learns at all."""
-        model = build(self.kind, self.view.shape(data.shape(self.context)), self.hyperparameters, seed)
+        shape = self.view.shape(data.shape(self.context))
+        model = build(self.kind, shape, self.hyperparameters, seed, self.training.loss)
         if model.fits == "none" or not hasattr(model, "fit"):
             return model
         width = data.windows("train", self.context).width

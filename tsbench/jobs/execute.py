@@ -30,7 +30,7 @@ from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Evaluation, Presenter, evaluate, view_of
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
-from tsbench.training.build import NoHyperparameters, build, has_weights
+from tsbench.training.build import POINT_LOSSES, NoHyperparameters, build, has_weights
 from tsbench.training.checkpoint import LAST_CHECKPOINT
 from tsbench.training.cost import Meter, count_flops, measure
 from tsbench.training.settings import TrainingSettings, fill
@@ -68,9 +68,11 @@ class Execution:
         record = getattr(kind, "Hyperparameters", NoHyperparameters)
         self.hyperparameters = fill(record, job.options.hyperparameters, f"{where}: hyperparameters")
         self.settings = fill(TrainingSettings, job.options.training, f"{where}: training")
+        if self.settings.loss not in POINT_LOSSES and job.task.view != "sequence":
+            raise InputError(f"{where}: the loss {self.settings.loss} is for tasks on plain time series")
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
-        self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed)
+        self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed, self.settings.loss)
         for name in ("fits", "uses", "predict"):
             if not hasattr(self.model, name):
                 raise InputError(

@@ -11,19 +11,24 @@ from tsbench.contracts import Forecast, JobFailed, TaskShape
 from tsbench.contracts.model import Fits
 
 from .build import NoHyperparameters
+from .heads import Head
 from .settings import TrainingSettings
 from .source import FitReport, TaskSource
 
 LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
-"""Losses of each value."""
+"""Losses of each value of a point forecast."""
 
 
 class NeuralForecaster(pl.LightningModule):
-    """A point forecaster that is trained by gradient descent.
+    """A forecaster that is trained by gradient descent.
 
     Subclasses define `__init__(self, shape, hyperparameters)`, which calls `super().__init__(shape)`, and
     `forward(self, batch)`, which returns the forecast in model space, shape (sample, lead_time, target).
-    Their hyper-parameters are a frozen dataclass named `Hyperparameters`.
+    Their hyper-parameters are a frozen dataclass named `Hyperparameters`. With a probabilistic loss the same
+    model is built for more steps, and a head reads these as quantiles or parameters (see heads.py).
+
+    Attributes:
+        probabilistic_head: reads the numbers of a probabilistic forecast; None for a point forecast.
     """
 
     fits: ClassVar[Fits] = "task"
@@ -31,6 +36,11 @@ class NeuralForecaster(pl.LightningModule):
     stackable: ClassVar[bool] = False
     """Whether several seeds may be fitted together: the loss needs nothing but parameters and batch, and
     `torch.func.vmap` can map it. See `tsbench.training.together`."""
+    probabilistic: ClassVar[bool] = True
+    """Whether `forward` may give any number of steps; false: point forecasts only."""
+    whole_periods: ClassVar[bool] = False
+    """Whether the steps are forecast in whole periods."""
+    probabilistic_head: Head | None = None
     Hyperparameters: ClassVar[type] = NoHyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
@@ -42,8 +52,11 @@ class NeuralForecaster(pl.LightningModule):
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
-        """Point forecast of a batch."""
-        return Forecast(self(batch))
+        """Forecast of a batch: its point, or what the head makes of the model's numbers."""
+        if self.probabilistic_head is None:
+            return Forecast(self(batch))
+        numbers, spread = self._numbers(self.probabilistic_head, batch)
+        return self.probabilistic_head.forecast(numbers, spread, realizations, generator)
 
     def fit(self, source: TaskSource, init: Mapping[str, torch.Tensor] | None = None) -> FitReport:
         """Train on the source from the present weights, or from `init` (a state_dict)."""
@@ -55,6 +68,11 @@ class NeuralForecaster(pl.LightningModule):
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
         """Training loss over the observed targets of a batch, a scalar."""
+        if self.probabilistic_head is not None:
+            numbers, spread = self._numbers(self.probabilistic_head, batch)
+            return _reduce(
+                self.probabilistic_head.loss(numbers, batch["target"], spread), batch.get("valid"), reduction
+            )
         forecast, target = self(batch), batch["target"]
         if forecast.shape != target.shape:
             # Torch would stretch one to the other, and train something else.
@@ -67,8 +85,7 @@ class NeuralForecaster(pl.LightningModule):
         function = LOSSES[self.settings.loss]
         if "valid" not in batch:
             return function(forecast, target, reduction=reduction)
-        each = torch.where(batch["valid"], function(forecast, target, reduction="none"), 0.0)
-        return each.sum() if reduction == "sum" else each.sum() / batch["valid"].sum().clamp_min(1)
+        return _reduce(function(forecast, target, reduction="none"), batch["valid"], reduction)
 
     def terms(self, batch: Mapping[str, torch.Tensor]) -> int | torch.Tensor:
         """How many terms the summed loss of a batch has."""
@@ -118,12 +135,31 @@ class NeuralForecaster(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    def _numbers(self, head: Head, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the head reads: the model's numbers, and the spread of the look-back."""
+        values = self(batch)
+        wanted = (len(batch["context"]), head.widened.horizon, len(self.shape.targets))
+        if values.shape != wanted:
+            raise JobFailed(
+                f"{type(self).__name__}.forward gave the shape {tuple(values.shape)}; "
+                f"(sample, lead_time, target) is {wanted}, since shape.horizon is {wanted[1]}"
+            )
+        return head.split(values), head.spread(batch["context"], batch.get("observed"))
+
     def _mean_loss(self, stage: str) -> float:
         """Mean over the stage's batches, weighted by their counts; the sums start anew."""
         losses, counts = zip(*self._losses[stage], strict=True)
         self._losses[stage] = []
         total = torch.stack([loss.double() for loss in losses]).sum()
         return float(total / sum(counts))
+
+
+def _reduce(each: torch.Tensor, valid: torch.Tensor | None, reduction: str) -> torch.Tensor:
+    """Sum or mean of the loss of each value, over those that are valid."""
+    if valid is None:
+        return each.sum() if reduction == "sum" else each.mean()
+    each = torch.where(valid, each, 0.0)
+    return each.sum() if reduction == "sum" else each.sum() / valid.sum().clamp_min(1)
 
 
 def _normalised_squared_error(
