@@ -4,8 +4,8 @@ Jia, Lin, Yu, Wang, Liu and Wan, "PGN: The RNN's New Successor is Effective for 
 Forecasting", NeurIPS 2024 (arXiv 2409.17703), section 3. Parameter names are the official ones. Channels
 never mix: every layer is grouped by channel.
 
-Symbols in shapes: row = period of the look-back, phase = step inside it, width = `d_model`. Features come first
-and (sample, phase) last, so that every matrix product and every gate runs over long contiguous rows.
+Symbols in shapes: row = period of the look-back, phase = step inside it, width = `d_model`. Features come
+first and (sample, phase) last, so that every matrix product and every gate runs over long contiguous rows.
 """
 
 from collections.abc import Mapping
@@ -155,7 +155,9 @@ class LongBranch(nn.Module):
         step = row - row[:, None] + rows - 1  # to each row, from each row
         blocks = kernel[..., step.clamp_max(rows - 2)] * (row < row[:, None])
         matrix = rearrange(blocks, "n d i row origin -> n (d row) (i origin)")
-        bias = rearrange(bias_of(self.hidden_MLP, self.channels).expand(-1, -1, rows), "n d row -> n (d row) 1")
+        bias = rearrange(
+            bias_of(self.hidden_MLP, self.channels).expand(-1, -1, rows), "n d row -> n (d row) 1"
+        )
         columns = rearrange(grid, "n i row b phase -> n (i row) (b phase)")
         history = torch.baddbmm(bias, matrix, columns)
         return history.view(self.channels, -1, rows, *grid.shape[3:])

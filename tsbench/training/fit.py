@@ -71,9 +71,7 @@ def data_module(source: TaskSource) -> TaskDataModule:
     return module
 
 
-def report_of(
-    checkpoint: EpochCheckpoint, steps: int, flops: tuple[float | None, float | None]
-) -> FitReport:
+def report_of(checkpoint: EpochCheckpoint, steps: int, flops: tuple[float | None, float | None]) -> FitReport:
     """The report of a finished fit.
 
     Args:

@@ -151,7 +151,7 @@ class TrainingSettings:
         return falls
 
     def stops(self, losses: Sequence[float]) -> bool:
-        """Whether training ends early after these validation losses, by the rule of Lightning's EarlyStopping.
+        """Whether training ends early after these losses, by the rule of Lightning's EarlyStopping.
 
         Example:
             >>> [TrainingSettings(patience=2).stops([1.0, 0.5, 0.6, 0.5][:epochs]) for epochs in range(5)]
