@@ -169,7 +169,7 @@ class LongBranch(nn.Module):
         twice = torch.ones_like(bias)
         twice[:, bias.shape[1] // 2 :] = 2
         gates = torch.baddbmm(bias * twice, weight[..., : self.inputs] * twice, grid.flatten(2))
-        gates = torch.baddbmm(gates, weight[..., self.inputs :] * twice, history.flatten(2))
+        gates = gates + torch.bmm(weight[..., self.inputs :] * twice, history.flatten(2))
         share, half = gates.sigmoid().view(self.channels, 2, *history.shape[1:]).unbind(1)
         present = 2 * half - 1
         return present + share * (history - present)

@@ -82,8 +82,8 @@ def fit_together(
         stack.epoch()
         on_epoch()
         if checkpoint is not None:
-            with atomic.new_file(checkpoint) as temporary:
-                torch.save(stack.state(), temporary)
+            with atomic.new_file(checkpoint) as temporary, temporary.open("wb") as file:
+                torch.save(stack.state(), file)
     return [one.report(flops, len(members)) for one in members]
 
 
