@@ -10,10 +10,10 @@ from tsbench.contracts.model import Fits
 
 
 class WindowMean:
-    """Repeats the mean of the context."""
+    """Repeats the mean of the context, of a padded one the mean of the steps of its series."""
 
     fits: Fits = "none"
-    uses = frozenset({"context"})
+    uses = frozenset({"context", "length"})
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         self.shape = shape
@@ -22,5 +22,9 @@ class WindowMean:
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
         """Point forecast, shape (sample, lead_time, target)."""
-        mean = batch["context"][..., list(self.shape.target_index)].mean(dim=1, keepdim=True)
+        context = batch["context"][..., list(self.shape.target_index)]
+        mean = context.mean(dim=1, keepdim=True)
+        if "length" in batch:
+            # What is padded is 0 and adds nothing to the sum.
+            mean = context.sum(dim=1, keepdim=True) / batch["length"][:, None, None]
         return Forecast(mean.expand(-1, self.shape.horizon, -1))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tsbench.contracts import Forecast, Split
+from tsbench.contracts.forecast import DECILES
 from tsbench.data import disturbances, series_data
 from tsbench.data.cases import Batches
 from tsbench.data.normalisation import fit_scale
@@ -14,6 +15,7 @@ from tsbench.data.series_data import SeriesData
 from tsbench.data.windows import Windows
 from tsbench.evaluation import evaluate
 from tsbench.evaluation.metrics import METRICS
+from tsbench.models.last_value.model import LastValue
 
 
 class Peeking:
@@ -248,25 +250,68 @@ def test_noise_of_another_size_is_found(monkeypatch, waves_with_noise, failing):
     assert "dB below the signal, declared are 10" in found["disturbances"][0]
 
 
+class Dispersed(LastValue):
+    """Members around the last value, or quantiles without any spread."""
+
+    kind = "samples"
+
+    def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+        values = super().predict(batch).values
+        if self.kind == "quantiles":
+            return Forecast(torch.stack([values + level for level in LEVELS]), "quantiles", LEVELS)
+        return Forecast(torch.stack([values + 0.3 * step for step in range(-2, 3)]), "samples")
+
+
+class Leveled(Dispersed):
+    kind = "quantiles"
+
+
+LEVELS = (0.025, *DECILES, 0.975)
+SEQUENCE_METRICS = [name for name, one in METRICS.items() if one.view == "sequence"]
+
+
+@pytest.mark.parametrize("model", ["last_value", Dispersed, Leveled])
+def test_every_metric_of_every_kind_of_forecast_is_that_of_its_formula(waves_with_noise, failing, model):
+    names = [name for name in SEQUENCE_METRICS if model is not Leveled or name != "energy_score"]
+
+    assert failing(waves_with_noise(metrics=names, quantiles=LEVELS), model) == {}
+
+
 def test_metrics_that_are_off_by_a_factor_are_found_one_by_one(monkeypatch, waves_with_noise, failing):
-    names = ["mse", "mae", "rmse", "smape", "mase"]
+    names = SEQUENCE_METRICS
     for name in names:
         right = METRICS[name]
-        monkeypatch.setitem(METRICS, name, replace(right, statistic=larger(right.statistic)))
+        of_quantiles = right.of_quantiles and larger(right.of_quantiles)
+        wrong = replace(right, statistic=larger(right.statistic), of_quantiles=of_quantiles)
+        monkeypatch.setitem(METRICS, name, wrong)
 
-    found = failing(waves_with_noise(), "last_value")
+    found = failing(waves_with_noise(metrics=names, quantiles=LEVELS), "last_value")
 
     assert set(found) == {"metrics"}
-    # On random numbers, then on the task's own data.
-    assert [one.split()[0] for one in found["metrics"]] == 2 * names
+    where = {
+        place: [one.split()[0] for one in found["metrics"] if place in one] for place in ("random", "own")
+    }
+    assert where["random"] == names
+    # Intervals of a point forecast hold next to nothing and have no width.
+    assert set(where["own"]) >= {
+        "mse",
+        "mae",
+        "rmse",
+        "smape",
+        "mase",
+        "crps",
+        "energy_score",
+        "wql",
+        "fev.SQL",
+    }
 
 
 def larger(statistic):
     """The statistic, with numerators that are a little too large."""
 
     def changed(forecast, observed, scale):
-        numerator, denominator = statistic(forecast, observed, scale)
-        return 1.00001 * numerator, denominator
+        first, *others = statistic(forecast, observed, scale)
+        return 1.00001 * first, *others
 
     return changed
 

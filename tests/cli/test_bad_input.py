@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 import zarr
 
 from tsbench import atomic
-from tsbench.contracts import Scenario
+from tsbench.contracts import Forecast, Scenario
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.jobs.job import Options, resolve
 
@@ -173,7 +174,7 @@ def test_a_forecast_with_missing_values(waves_at_hand, refused, tmp_path, wave_t
     with atomic.new_folder(tmp_path / "forecast.zarr") as folder:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, (109, 12, 2))
-        writer.write(REGULAR, torch.arange(108), torch.zeros(108, 12, 2))
+        writer.write(REGULAR, torch.arange(108), Forecast(torch.zeros(108, 12, 2)))
 
     line = refused("score", tmp_path / "forecast.zarr", "waves-12")
 
@@ -209,7 +210,7 @@ def test_an_output_folder_that_cannot_be_written(waves_at_hand, refused, tmp_pat
     with atomic.new_folder(tmp_path / "forecast.zarr") as folder:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, (109, 12, 2))
-        writer.write(REGULAR, torch.arange(109), torch.zeros(109, 12, 2))
+        writer.write(REGULAR, torch.arange(109), Forecast(torch.zeros(109, 12, 2)))
     locked = read_only(tmp_path / "locked")
 
     assert "Cannot write in" in refused(
@@ -263,3 +264,19 @@ def test_evaluating_what_was_not_fitted(waves_at_hand, refused):
         "First: tsbench fit dlinear waves-12 --seed 0 --context 96 (or use tsbench run)"
     )
     assert left_behind(waves_at_hand) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "package"), [("auto_theta", "statsforecast"), ("lightgbm_lags", "lightgbm")]
+)
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    refused, waves_at_hand, monkeypatch, model, package
+):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    line = refused("run", model, "waves-12", "--context", "48", "--no-track")
+
+    assert line.endswith(f'needs the package {package}: pip install "tsbench[baselines]"')
+    assert [path for path in left_behind(waves_at_hand) if not path.endswith("lock")] == []

@@ -212,3 +212,16 @@ def test_the_shape_of_a_task_names_channels_targets_and_calendar(open_waves):
         "calendar:day",
         "calendar:day_of_year",
     )
+
+
+def test_cases_of_one_series_share_the_scale_of_its_training_part(open_waves):
+    data = open_waves(space="units")
+    cases, index = data.windows("test", 24), torch.tensor([0, 7])
+    train = data.table.values[: data.borders[0]]
+    squares = ((train[24:] - train[:-24]) ** 2).mean(axis=0)
+    values = torch.randn(3, 2, 12, 2)
+
+    assert torch.equal(cases.seasonal_error(index), data.seasonal_error)
+    np.testing.assert_allclose(cases.seasonal_error(index, power=2), squares, rtol=1e-5)
+    assert torch.equal(cases.to_metric_space(values, index), data.to_metric_space(values))
+    assert torch.equal(cases.from_units(values, index), values)

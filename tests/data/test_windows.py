@@ -172,3 +172,8 @@ def test_a_batch_on_its_device_stays_the_same_object():
 
     assert batch.to("cpu") is batch
     assert batch.replace(context=batch["context"] + 1)["context"].equal(batch["context"] + 1)
+
+
+def test_windows_of_no_task_have_no_space_to_be_scored_in():
+    with pytest.raises(ValueError, match="these cases belong to no task"):
+        windows_of().seasonal_error(torch.tensor([0]))

@@ -166,7 +166,8 @@ def test_a_saved_forecast_of_responses_scores_as_its_model(open_responses, tmp_p
         writer.create(scenario, shapes[scenario.key])
     whole = run(data, Repeat(), writer=writer)
     saved = check_forecast(tmp_path, data.task, shapes)
-    index, values = next(saved.batches(data.task.scenarios()[0]))
+    index, forecast = next(saved.batches(data.task.scenarios()[0]))
+    values = forecast.values
 
     assert values.dtype == torch.complex128
     assert values.shape == (7, 3, 2, 5)
@@ -181,6 +182,7 @@ def test_a_real_forecast_of_complex_responses_is_refused(open_responses, wave_ta
     writer = ForecastWriter(tmp_path, task, "real")
     scenario = data.task.scenarios()[0]
     writer.create(scenario, (7, 2, 5))
+    writer.write(scenario, torch.arange(7), Forecast(torch.zeros(7, 2, 5)))
 
     with pytest.raises(InputError, match="dtype 'float32'; it must be one of .'complex128', 'complex64'"):
         check_forecast(tmp_path, data.task, {scenario.key: (7, 3, 2, 5)})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
-from tsbench.contracts import InputError
+from tsbench.contracts import Forecast, InputError
 from tsbench.evaluation.metrics import METRICS, metric
 
 SHAPE = (6, 5, 3)  # sample, lead_time, channel
@@ -84,10 +84,12 @@ def test_mase_without_any_defined_scale_has_no_value():
 
 
 @pytest.mark.parametrize("name", [one.name for one in METRICS.values() if one.view == "sequence"])
-def test_a_perfect_forecast_scores_zero(name):
+def test_a_perfect_forecast_scores_zero_and_its_bounds_hold_the_truth(score, name):
     _, observed = draw(6)
+    observed = observed.abs() if name == "fev.RMSLE" else observed
+    best = {"coverage_80": 1.0, "coverage_95": 1.0, "coverage_error_80": 0.2, "coverage_error_95": 0.05}
 
-    assert value(name, observed, observed) == 0.0
+    assert score(name, Forecast(observed), observed) == pytest.approx(best.get(name, 0.0), abs=1e-15)
 
 
 @given(seed=st.integers(0, 999), factor=st.floats(0.01, 100))
@@ -118,5 +120,7 @@ def test_every_metric_names_its_source():
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are():
-    with pytest.raises(InputError, match="Unknown metric 'mape'; there are mse, mae, rmse, smape, mase"):
+    with pytest.raises(
+        InputError, match="Unknown metric 'mape'; there are mse, mae, rmse, smape, mase, crps"
+    ):
         metric("mape")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsbench.contracts import Scenario
+from tsbench.contracts import Forecast, Scenario
 from tsbench.evaluation.metrics import METRICS as ALL_METRICS
 from tsbench.evaluation.tally import Tally
 
@@ -23,8 +23,14 @@ def tally_of(*batches: list[int], masked: bool = False) -> Tally:
     tally = Tally(SCENARIO, list(METRICS.values()), "mae", TARGETS, HORIZON, -(-CASES // UNIT), UNIT)
     for cases in batches:
         index = torch.tensor(cases)
-        tally.update(FORECAST[index], OBSERVED[index], VALID[index] if masked else None, SCALE, index)
+        forecast = Forecast(FORECAST[index])
+        tally.update(forecast, OBSERVED[index], VALID[index] if masked else None, lambda _: SCALE, index)
     return tally
+
+
+def numbers(tally: Tally) -> dict[str, float]:
+    """Values of the metrics, NaN where there is none."""
+    return {name: float("nan") if value is None else value for name, value in tally.values().items()}
 
 
 def rows(tally: Tally, metric: str) -> list[dict]:
@@ -41,7 +47,7 @@ def test_batches_of_any_size_and_order_give_the_same_tally(cuts, seed, masked):
 
     found, whole = tally_of(*batches, masked=masked), tally_of(list(range(CASES)), masked=masked)
 
-    assert found.values() == pytest.approx(whole.values(), rel=1e-12)
+    assert numbers(found) == pytest.approx(numbers(whole), rel=1e-9, abs=1e-12, nan_ok=True)
     torch.testing.assert_close(found.by_unit, whole.by_unit)
 
 
@@ -50,11 +56,15 @@ def test_tallies_of_disjoint_cases_merge_to_that_of_all():
 
     one.merge(other)
 
-    assert one.values() == pytest.approx(tally_of(list(range(CASES)), masked=True).values(), rel=1e-12)
+    whole = tally_of(list(range(CASES)), masked=True)
+    assert numbers(one) == pytest.approx(numbers(whole), rel=1e-9, abs=1e-12, nan_ok=True)
     torch.testing.assert_close(one.by_unit, tally_of(list(range(CASES)), masked=True).by_unit)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+SUMMED = [name for name, one in METRICS.items() if not one.composed(len(TARGETS))]
+
+
+@pytest.mark.parametrize("metric", [name for name in SUMMED if not METRICS[name].joint])
 def test_variables_and_lead_times_each_add_up_to_the_total(metric):
     table = rows(tally_of(list(range(CASES)), masked=True), metric)
     (total,) = [row for row in table if row["variable"] is None and row["lead_time"] is None]
@@ -103,5 +113,98 @@ def test_units_in_which_nothing_was_counted_are_left_out():
 def test_memory_does_not_depend_on_the_number_of_cases_but_for_one_column_a_unit():
     tally = tally_of(list(range(CASES)))
 
-    assert {sums.shape for sums in tally.by_lead_and_variable.values()} == {(2, HORIZON, 3)}
-    assert tally.by_unit.shape == (2, 5)
+    shapes = {sums.shape for sums in tally.by_lead_and_variable.values()}
+    assert shapes == {(2, HORIZON, 3), (3, HORIZON, 3), (2, HORIZON, 1)}
+    assert tally.by_unit.shape == (2, 5, 1)
+
+
+def test_a_mean_over_channels_is_recorded_as_value_and_weight():
+    metric = METRICS["fev.RMSE"]
+    tally = tally_of(list(range(CASES)), masked=True)
+    table = rows(tally, "fev.RMSE")
+    square = (FORECAST.double() - OBSERVED.double()).square()
+
+    def mean_root(mask):
+        kept = [square[..., one][mask[..., one]] for one in range(3)]
+        return np.mean([float(one.mean()) ** 0.5 for one in kept])
+
+    by_variable = {row["variable"]: row for row in table if row["variable"]}
+    for number, name in enumerate(TARGETS):
+        row = by_variable[name]
+        expected = float(square[..., number][VALID[..., number]].mean()) ** 0.5
+        assert metric.value(row["numerator"], row["denominator"]) == pytest.approx(expected, rel=1e-9)
+        assert row["denominator"] == int(VALID[..., number].sum())
+    for row in [row for row in table if row["lead_time"]]:
+        step = torch.zeros_like(VALID)
+        step[:, row["lead_time"] - 1] = True
+        found = metric.value(row["numerator"], row["denominator"])
+        assert found == pytest.approx(mean_root(VALID & step), rel=1e-9)
+    assert tally.values()["fev.RMSE"] == pytest.approx(mean_root(VALID), rel=1e-9)
+
+
+def test_a_channel_that_is_nowhere_defined_leaves_a_mean_over_channels_without_a_value():
+    tally = tally_of(list(range(CASES)))  # the third channel has no seasonal error
+
+    assert tally.values()["fev.MASE"] is None
+    assert tally.values()["mase"] is not None
+    (total,) = [r for r in rows(tally, "fev.MASE") if r["variable"] is None and r["lead_time"] is None]
+    assert (total["numerator"], total["denominator"]) == (0.0, 0.0)
+
+
+def test_a_metric_of_all_channels_together_has_no_rows_by_variable():
+    table = rows(tally_of(list(range(CASES)), masked=True), "energy_score")
+    whole = VALID.all(dim=-1)
+    norm = (FORECAST - OBSERVED).double().norm(dim=-1)
+
+    assert [row["lead_time"] for row in table] == [None, 1, 2, 3, 4]
+    assert table[0]["denominator"] == int(whole.sum())
+    assert table[0]["numerator"] == pytest.approx(float(norm[whole].sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize(("primary", "power"), [("fev.RMSE", 0.5), ("fev.MAE", 1.0)])
+def test_units_of_a_mean_over_channels_are_values_with_weights(primary, power):
+    tally = Tally(SCENARIO, list(METRICS.values()), primary, TARGETS, HORIZON, 5, UNIT)
+    index = torch.arange(CASES)
+    tally.update(Forecast(FORECAST), OBSERVED, None, lambda _: SCALE, index)
+    columns = tally.unit_columns()
+    error = (FORECAST - OBSERVED).double().abs()
+    error = error.square() if primary == "fev.RMSE" else error
+    first = (error[:UNIT].mean(dim=(0, 1)) ** power).mean()
+
+    assert columns["denominator"] == [UNIT * HORIZON * 3] * 4 + [3 * HORIZON * 3]
+    assert columns["numerator"][0] / columns["denominator"][0] == pytest.approx(float(first), rel=1e-6)
+
+
+def test_ratios_of_one_channel_are_recorded_as_their_sums_so_that_units_can_be_resampled():
+    metrics = [METRICS[name] for name in ("fev.WQL", "wql")]
+    tally = Tally(SCENARIO, metrics, "fev.WQL", TARGETS[:1], HORIZON, 5, UNIT)
+    one = slice(0, 1)
+    tally.update(
+        Forecast(FORECAST[..., one]), OBSERVED[..., one], None, lambda _: SCALE[one], torch.arange(CASES)
+    )
+
+    columns = tally.unit_columns()
+    assert sum(columns["numerator"]) / sum(columns["denominator"]) == pytest.approx(
+        tally.values()["fev.WQL"], rel=1e-12
+    )
+    assert tally.values()["fev.WQL"] == tally.values()["wql"]
+
+
+@pytest.mark.parametrize("kind", ["quantiles", "samples"])
+def test_reading_some_cases_after_others_changes_no_value(monkeypatch, kind):
+    members = torch.randn(9, CASES, HORIZON, 3, generator=GENERATOR).sort(dim=0).values
+    levels = tuple((np.arange(9) + 1) / 10) if kind == "quantiles" else ()
+    needs_more = {name for name, one in METRICS.items() if one.levels or one.joint}
+    chosen = [one for name, one in METRICS.items() if kind == "samples" or name not in needs_more]
+    scale = torch.rand(CASES, 1, 3, dtype=torch.float64, generator=GENERATOR) + 0.5
+
+    def values() -> dict[str, float]:
+        tally = Tally(SCENARIO, chosen, "mae", TARGETS, HORIZON, 5, UNIT)
+        forecast = Forecast(members, kind, levels)
+        tally.update(forecast, OBSERVED, VALID, lambda power: scale**power, torch.arange(CASES))
+        return numbers(tally)
+
+    whole = values()
+    monkeypatch.setattr("tsbench.evaluation.tally.VALUES", 9 * HORIZON * 3 * 2)
+
+    assert values() == pytest.approx(whole, rel=1e-9, nan_ok=True)

@@ -11,7 +11,8 @@ def test_words_of_metrics_are_those_of_the_metrics_themselves():
     assert set(words.METRICS) == set(METRICS)
     for name, metric in METRICS.items():
         said = words.metric_words(name)
-        assert (said.title, said.better, said.finish) == (metric.title, metric.better, metric.finish)
+        assert (said.title, said.better, said.finish) == (metric.title, metric.better, metric.read_as)
+        assert said.nominal == metric.nominal
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
@@ -21,7 +22,11 @@ def test_the_value_of_a_ratio_is_that_of_the_metric(name):
 
 
 def test_a_metric_from_elsewhere_is_written_in_capitals():
-    assert words.metric_words("crps").title == "CRPS"
+    assert words.metric_words("rps").title == "RPS"
+
+
+def test_coverage_is_better_closer_to_the_nominal_one():
+    assert words.metric_words("coverage_80").advice == "closer to 0.8 is better"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import torch
 import zarr
 
 from tsbench import atomic, registry
-from tsbench.contracts import Scenario
+from tsbench.contracts import Forecast, Scenario
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.jobs.job import Options, resolve
 
@@ -563,7 +563,7 @@ def good_forecast(tmp_path_factory, wave_task) -> Path:
         writer = ForecastWriter(folder, wave_task(), "mine")
         writer.create(REGULAR, SHAPE)
         values = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
-        writer.write(REGULAR, torch.arange(109), values)
+        writer.write(REGULAR, torch.arange(109), Forecast(values))
     return path
 
 

@@ -31,7 +31,17 @@ from safetensors.torch import save_file
 
 from tsbench import atomic, registry
 from tsbench.cli.output import COMMANDS, harmless, one_line
-from tsbench.contracts import DatasetCard, InputError, ModelCard, Provenance, Scenario, Suite, Variant, parse
+from tsbench.contracts import (
+    DatasetCard,
+    Forecast,
+    InputError,
+    ModelCard,
+    Provenance,
+    Scenario,
+    Suite,
+    Variant,
+    parse,
+)
 from tsbench.data.adapter import BuildRequest
 from tsbench.data.store import check_store, open_store, read_provenance, write_store
 from tsbench.data.tables import Column, series_dataset
@@ -401,7 +411,7 @@ def _store_readers(root: Path, waves: Any, wave_task: Any) -> dict[str, Reader]:
     with atomic.new_folder(forecast) as folder:
         writer = ForecastWriter(folder, task, "mine")
         writer.create(scenario, shape)
-        writer.write(scenario, torch.arange(20), torch.ones(shape))
+        writer.write(scenario, torch.arange(20), Forecast(torch.ones(shape)))
 
     def read(path: Path) -> None:
         saved = check_forecast(path, task, {"regular": shape})

@@ -1,7 +1,12 @@
-"""How a task divides its data into training, validation and test part: by rows, by shares, or by labels."""
+"""How a task divides its data into training, validation and test part.
 
+By rows or shares of one series, by labels of samples, or by rolling windows at the end of many series.
+"""
+
+import math
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from .strict import Strict
@@ -56,3 +61,73 @@ class LabelledSplit(Strict):
     train: str = "train"
     validation: str = "validation"
     test: str
+
+
+class WindowRule(Strict):
+    """As many windows as cover a share of the shortest series, at least one.
+
+    max(1, ceil(share · length / horizon)), at most `most`: the rule of GIFT-Eval (arXiv 2410.10393), with a
+    share of 0.1 and at most 20 windows.
+    """
+
+    share: float = Field(gt=0, lt=1)
+    most: int = Field(ge=1)
+
+    def windows(self, shortest: int, horizon: int) -> int:
+        """Number of windows where the shortest series has that many values.
+
+        Example:
+            >>> WindowRule(share=0.1, most=20).windows(1000, 48)
+            3
+        """
+        return min(max(1, math.ceil(self.share * shortest / horizon)), self.most)
+
+
+class RollingSplit(Strict):
+    """Windows at the end of each series of a collection.
+
+    The last `windows` forecast origins of each series, `step` apart, are the test part; `validation` windows
+    before it, whose targets end where the test part begins, are the validation part; what is before these is
+    the training part.
+    """
+
+    kind: Literal["rolling"]
+    windows: int | WindowRule
+    step: int | None = Field(default=None, ge=1)
+    """Steps between two origins; the horizon by default, so that targets follow each other."""
+    validation: int = Field(default=1, ge=0)
+    unused: int = Field(default=0, ge=0)
+    """Values at the end of each series that belong to no part."""
+    shortest_context: int = Field(default=1, ge=1)
+    """Values of the series that a forecast origin has before it, at least; a longer look-back is padded."""
+    short_series: Literal["refuse", "leave_out"] = "refuse"
+    """What becomes of data with a series that is too short for all of its test windows."""
+    cut_within: int | None = Field(default=None, ge=1)
+    """Training by gradient sees in each epoch one random origin of each series, among the last so many values
+    of its training part (targets may reach over the end of it, and are masked there); by default every
+    origin."""
+
+    @model_validator(mode="after")
+    def _some_window(self) -> "RollingSplit":
+        if isinstance(self.windows, int) and self.windows < 1:
+            raise ValueError(f"a rolling split needs at least one window, not {self.windows}")
+        return self
+
+    def window_count(self, lengths: np.ndarray, horizon: int) -> int:
+        """Test windows of each series; `lengths`: number of values of each, shape (series,)."""
+        if isinstance(self.windows, int):
+            return self.windows
+        return self.windows.windows(int(lengths.min()), horizon)
+
+    def borders(self, lengths: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+        """First test origin of each series, and the first value after its training part; may be below 0.
+
+        Args:
+            lengths: number of values of each series, shape (series,).
+            horizon: steps of a forecast.
+        """
+        step = self.step or horizon
+        test = lengths - self.unused - horizon - (self.window_count(lengths, horizon) - 1) * step
+        if self.validation == 0:
+            return test, test
+        return test, test - horizon - (self.validation - 1) * step

@@ -19,7 +19,7 @@ from .conditions import (
     expand,
 )
 from .forecast import DECILES
-from .split import LabelledSplit, Split
+from .split import LabelledSplit, RollingSplit, Split
 from .strict import Strict, canonical_hash
 
 
@@ -28,10 +28,10 @@ class Unit(Strict):
 
     `window_block`: consecutive windows, `windows` forecast origins each (default: twice the horizon), so
     that the targets of two blocks that are not neighbours never overlap. `sample`: each sample of a store of
-    independent samples.
+    independent samples. `series`: all windows of a series of a collection.
     """
 
-    kind: Literal["window_block", "sample"] = "window_block"
+    kind: Literal["window_block", "sample", "series"] = "window_block"
     windows: int | None = Field(default=None, ge=1)
 
 
@@ -85,12 +85,13 @@ class Task(Strict):
     period: int = Field(gt=0)
     """Main season in steps; models take it from here, never a hidden 24."""
     max_context: int = Field(gt=0)
-    split: Annotated[Split | LabelledSplit, Field(discriminator="kind")]
+    split: Annotated[Split | LabelledSplit | RollingSplit, Field(discriminator="kind")]
+    """By rows or shares: the store holds one time series. Rolling: it holds series of different length."""
     samples: SampleLayout | None = None
-    """For a store of independent samples; without it the store holds one time series, cut into windows."""
+    """For a store of independent samples; without it the store holds time series, cut into windows."""
     normalisation: Literal["none", "zscore", "zscore_parts"]
-    """Mean and population standard deviation of the training part; `zscore`: of each variable;
-    `zscore_parts`: of all real parts and of all imaginary parts of the contexts, one pair each."""
+    """Mean and population standard deviation of the training part; `zscore`: of each variable, of many series
+    each by itself; `zscore_parts`: of all real parts and of all imaginary parts of the contexts."""
     space: Space
     """Where metrics are computed: `normalised` values or physical `units`."""
     missing: Literal["refuse", "mask"] = "refuse"
@@ -127,11 +128,32 @@ class Task(Strict):
 
     @model_validator(mode="after")
     def _samples_have_labels(self) -> "Task":
-        if (self.samples is None) != isinstance(self.split, Split):
+        if (self.samples is not None) != isinstance(self.split, LabelledSplit):
             raise ValueError("a split by labels belongs to a store of independent `samples`, and only to it")
-        if (self.samples is None) != (self.unit.kind == "window_block"):
-            raise ValueError("the unit of independent `samples` is `sample`, that of windows `window_block`")
         return self
+
+    @model_validator(mode="after")
+    def _unit_is_that_of_the_split(self) -> "Task":
+        kinds = {"labels": "sample", "rolling": "series"}
+        wanted = kinds.get(self.split.kind, "window_block")
+        if self.unit.kind != wanted:
+            raise ValueError(
+                f"the unit of a split by {self.split.kind} is `{wanted}`, not `{self.unit.kind}`"
+            )
+        if wanted != "window_block" and self.unit.windows is not None:
+            raise ValueError("`windows` of a unit are those of a `window_block`")
+        return self
+
+    @model_validator(mode="after")
+    def _series_are_normalised_one_by_one(self) -> "Task":
+        if self.rolling and self.normalisation == "zscore_parts":
+            raise ValueError("a rolling split goes with the normalisation `none` or `zscore`")
+        return self
+
+    @property
+    def rolling(self) -> bool:
+        """Whether the task forecasts a collection of series, from rolling origins."""
+        return isinstance(self.split, RollingSplit)
 
     @property
     def view(self) -> str:
@@ -150,9 +172,17 @@ class Task(Strict):
 
     @property
     def unit_windows(self) -> int:
-        """Cases in one independent unit."""
+        """Cases in one independent unit; `TaskData.unit_windows` knows it where it depends on the data.
+
+        Raises:
+            ValueError: where the number of test windows follows from the length of the series.
+        """
         if self.unit.kind == "sample":
             return 1
+        if isinstance(self.split, RollingSplit):
+            if isinstance(self.split.windows, int):
+                return self.split.windows
+            raise ValueError(f"the number of test windows of {self.id} depends on its data")
         return self.unit.windows or 2 * self.horizon
 
     def scenarios(self) -> list[Scenario]:

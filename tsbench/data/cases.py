@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 
@@ -11,6 +12,22 @@ SEQUENCES = 256
 """Sequences in a batch where nobody chose its size."""
 
 
+class Scored(Protocol):
+    """What knows the space in which forecasts are scored: the task's data, where all cases have one scale."""
+
+    def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
+        """A forecast in model space, in the space where the task is scored."""
+        ...
+
+    def from_units(self, forecast: torch.Tensor) -> torch.Tensor:
+        """A forecast in physical units, in the space where the task is scored."""
+        ...
+
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training part there, float64, shape (target,)."""
+        ...
+
+
 class Cases(ABC):
     """The cases of a split, each with a context and a target.
 
@@ -18,11 +35,13 @@ class Cases(ABC):
         context: look-back in steps.
         horizon: steps to forecast.
         width: sequences that a case holds; batches of wide cases are made of fewer.
+        scored: what knows the space in which forecasts are scored; None where nobody scores.
     """
 
     context: int
     horizon: int
     width: int = 1
+    scored: Scored | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -38,6 +57,45 @@ class Cases(ABC):
     @abstractmethod
     def gather_truth(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Scored values in the metric space, in the shape of the target, and their mask or None."""
+
+    def to_metric_space(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Forecasts of some cases in model space, in the space where the task is scored.
+
+        Args:
+            values: in the shape of the target, also with further dimensions before it.
+            index: the cases, int64, shape (sample,).
+        """
+        return self._scored().to_metric_space(values)
+
+    def from_units(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Forecasts of some cases in physical units, in the space where the task is scored."""
+        return self._scored().from_units(values)
+
+    def seasonal_error(self, index: torch.Tensor, power: int = 1) -> torch.Tensor:
+        """Scale of MASE of some cases in metric space; with `power` 2 that of RMSSE.
+
+        Args:
+            index: the cases, int64, shape (sample,).
+            power: of the absolute seasonal differences whose mean is taken.
+
+        Returns:
+            float64, to be broadcast to (sample, lead_time, channel); NaN where undefined.
+        """
+        return self._scored().seasonal_difference(power)
+
+    def _scored(self) -> Scored:
+        if self.scored is None:
+            raise ValueError(
+                "these cases belong to no task, so nothing says where their forecasts are scored"
+            )
+        return self.scored
+
+    def drawn(self, seed: int) -> "Cases":
+        """The cases that training by gradient goes through in each epoch; `seed`: of the run.
+
+        All of them, unless the task says that some are drawn anew for each epoch.
+        """
+        return self
 
     def at_epoch(self, epoch: int) -> "Cases":
         """The cases as an epoch of training sees them."""

@@ -11,7 +11,7 @@ class TaskDataModule(pl.LightningDataModule):
     """Batches of a task. A seed gives the same batches on every machine.
 
     Args:
-        train: training cases.
+        train: training cases; of those that are drawn for each epoch, only these are seen.
         validation: validation cases.
         batch_size: training cases a step.
         seed: of the order of the training cases.
@@ -20,7 +20,7 @@ class TaskDataModule(pl.LightningDataModule):
 
     def __init__(self, train: Cases, validation: Cases, batch_size: int, seed: int, drop_last: bool) -> None:
         super().__init__()
-        self.train, self.validation = train, validation
+        self.train, self.validation = train.drawn(seed), validation
         self.batch_size, self.seed, self.drop_last = batch_size, seed, drop_last
 
     def train_dataloader(self) -> Batches:

@@ -57,17 +57,30 @@ def apply(
 ) -> Batch:
     """Apply the disturbance of that name in physical units or in model space; the batch is in model space.
 
+    Padding before the first step of a series stays what it is.
+
     Raises:
         InputError: where there is no such disturbance.
     """
     if name not in DISTURBANCES:
         raise InputError(f"Unknown disturbance '{name}'; there are {', '.join(DISTURBANCES)}")
-    function = DISTURBANCES[name]
+    function, scale = DISTURBANCES[name], scale.of(batch)
     if space == "normalised":
-        return function(batch, generators, level, options, scale.in_model_space())
-    physical = batch.replace(context=scale.to_units(batch["context"]))
-    disturbed = function(physical, generators, level, options, scale.in_units())
-    return disturbed.replace(context=scale.to_model(disturbed["context"]))
+        disturbed = function(batch, generators, level, options, scale.in_model_space())
+    else:
+        physical = batch.replace(context=scale.to_units(batch["context"]))
+        disturbed = function(physical, generators, level, options, scale.in_units())
+        disturbed = disturbed.replace(context=scale.to_model(disturbed["context"]))
+    if "length" not in batch:
+        return disturbed
+    own = own_steps(batch)[..., None]
+    return disturbed.replace(context=torch.where(own, disturbed["context"], batch["context"]))
+
+
+def own_steps(batch: Batch) -> torch.Tensor:
+    """Which steps of a context belong to the sample's series, (sample, time); the others are padding."""
+    steps = batch["context"].shape[1]
+    return torch.arange(steps, device=batch["length"].device) >= steps - batch["length"][:, None]
 
 
 def case_generators(task: str, scenario: str, index: torch.Tensor) -> list[np.random.Generator]:

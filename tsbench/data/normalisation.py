@@ -1,6 +1,6 @@
 """Normalisation fitted on the training part: physical units to model space and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,9 +25,10 @@ class Scale:
     """An affine map of each variable, model = (units − shift) / factor, with the training mean and spread.
 
     Attributes:
-        shift, factor: of the map, float64, shape (channel,).
+        shift, factor: of the map, float64, shape (channel,); (sample, 1, channel) where each sample of a
+            batch has a map of its own.
         mean, std: mean and population standard deviation of the training part in the space at hand, float64,
-            shape (channel,).
+            same shape.
     """
 
     shift: torch.Tensor
@@ -54,7 +55,34 @@ class Scale:
 
     def channels(self, index: list[int]) -> "Scale":
         """The map of some of the channels."""
-        return Scale(self.shift[index], self.factor[index], self.mean[index], self.std[index])
+        return Scale(*(one[..., index] for one in (self.shift, self.factor, self.mean, self.std)))
+
+    def of(self, batch: Mapping[str, torch.Tensor]) -> "Scale":
+        """The map of a batch: the same for all."""
+        return self
+
+
+@dataclass(frozen=True)
+class SeriesScale:
+    """A map of each series of a collection.
+
+    Attributes:
+        shift, factor, mean, std: as those of a Scale, shape (series, channel).
+    """
+
+    shift: torch.Tensor
+    factor: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def of(self, batch: Mapping[str, torch.Tensor]) -> Scale:
+        """The maps of a batch's samples, by its `series`."""
+        return self.of_series(batch["series"])
+
+    def of_series(self, series: torch.Tensor) -> Scale:
+        """The maps of some series, each shape (sample, 1, channel); `series`: int64, shape (sample,)."""
+        rows = series.to(self.shift.device)
+        return Scale(*(one[rows][:, None] for one in (self.shift, self.factor, self.mean, self.std)))
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,10 @@ class PartScale:
         """Model space to physical units; complex, any shape."""
         parts = torch.view_as_real(values.contiguous())
         return torch.view_as_complex(parts * self.factor.to(parts) + self.shift.to(parts))
+
+    def of(self, batch: Mapping[str, torch.Tensor]) -> "PartScale":
+        """The map of a batch: the same for all."""
+        return self
 
     def in_units(self) -> "PartScale":
         """The same map."""
@@ -139,3 +171,28 @@ def fit_scale(train: np.ndarray, kind: str) -> Scale:
     if kind == "none":
         return Scale(torch.zeros_like(mean), torch.ones_like(std), mean, std)
     return Scale(mean, torch.where(std > 0, std, 1.0), mean, std)
+
+
+def fit_series_scale(values: np.ndarray, sizes: np.ndarray, ends: np.ndarray, kind: str) -> SeriesScale:
+    """Fit the normalisation of each series on its training part.
+
+    Args:
+        values: all values, series after series, float64, shape (observation, channel); NaN is left out.
+        sizes: number of values of each series, shape (series,), each above 0.
+        ends: number of values of each training part, shape (series,).
+        kind: `zscore` (population standard deviation; 1 where a series is constant) or `none`. The mean of a
+            series without a value to learn from is 0.
+    """
+    first = np.cumsum(sizes) - sizes
+    position = np.arange(len(values)) - np.repeat(first, sizes)
+    seen = (position < np.repeat(ends, sizes))[:, None] & ~np.isnan(values)
+    count = np.maximum(np.add.reduceat(seen, first, axis=0, dtype=np.int64), 1)
+    mean = np.add.reduceat(np.where(seen, values, 0.0), first, axis=0) / count
+    centred = np.where(seen, values - np.repeat(mean, sizes, axis=0), 0.0)
+    std = np.sqrt(np.add.reduceat(centred**2, first, axis=0) / count)
+    # A constant series has a spread of rounding errors, and would be divided by them.
+    std = np.where(std > 1e-12 * np.abs(mean), std, 0.0)
+    moments = torch.from_numpy(mean), torch.from_numpy(std)
+    if kind == "none":
+        return SeriesScale(torch.zeros_like(moments[0]), torch.ones_like(moments[1]), *moments)
+    return SeriesScale(moments[0], torch.where(moments[1] > 0, moments[1], 1.0), *moments)

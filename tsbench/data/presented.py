@@ -110,9 +110,29 @@ class Presented(Cases):
         """Scored values, in the task's own shape."""
         return self.cases.gather_truth(cases)
 
+    def to_metric_space(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Forecasts in the task's own shape, in the space where it is scored."""
+        return self.cases.to_metric_space(values, index)
+
+    def from_units(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Forecasts in physical units, in the space where the task is scored."""
+        return self.cases.from_units(values, index)
+
+    def seasonal_error(self, index: torch.Tensor, power: int = 1) -> torch.Tensor:
+        """Scale of MASE of some cases in metric space; with `power` 2 that of RMSSE."""
+        return self.cases.seasonal_error(index, power)
+
+    def drawn(self, seed: int) -> "Presented":
+        """The cases that training by gradient goes through; other contexts are disturbed as they come."""
+        cases = self.cases.drawn(seed)
+        return self if cases is self.cases else replace(self, cases=cases, kept=None)
+
     def at_epoch(self, epoch: int) -> "Presented":
-        """With the noise of that epoch."""
-        return self if self.noise is None or self.noise.constant else replace(self, epoch=epoch)
+        """With the cases and the noise of that epoch."""
+        cases = self.cases.at_epoch(epoch)
+        if cases is self.cases and (self.noise is None or self.noise.constant):
+            return self
+        return replace(self, cases=cases, epoch=epoch)
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
         """As the cases want it."""

@@ -1,6 +1,6 @@
 """Cases of a store of independent samples: rows of arrays, in memory or read from disk as they are used."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from .batch import Batch
-from .cases import Cases
+from .cases import Cases, Scored
 from .normalisation import Affine
 from .views import dimensions
 
@@ -83,6 +83,7 @@ class Samples(Cases):
             entry sees.
         width: sequences that a case holds.
         names: reserved names that are gathered.
+        scored: the task's data, which know the space in which forecasts are scored.
     """
 
     contexts: Rows
@@ -94,6 +95,7 @@ class Samples(Cases):
     horizon: int
     width: int = 1
     names: frozenset[str] = frozenset({"context", "target"})
+    scored: Scored | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,12 +1,13 @@
 """A task opened on a store of one time series. Owns splits, normalisation, masks and forecast origins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tsbench.contracts import InputError, Split, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, Scenario, Split, Task, TaskShape, TestedOn, TrainedOn
 
 from .calendar import calendar_features, calendar_names
 from .cases import Cases
@@ -14,6 +15,7 @@ from .missing import fill_forward
 from .normalisation import Scale, fit_scale
 from .series import SeriesTable, read_series
 from .task_data import Example, SplitName, TaskData
+from .tested import tested_on_table
 from .windows import Windows
 
 EXAMPLE_CASES, EXAMPLE_VARIABLES = 3, 3
@@ -110,6 +112,8 @@ class SeriesData(TaskData):
             context=context,
             horizon=self.task.horizon,
             target_index=self.shape(context).target_index,
+            scored=self,
+            time=self._stamps,
         )
 
     def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
@@ -124,20 +128,15 @@ class SeriesData(TaskData):
             return forecast
         return self._target_scale.to_model(forecast.double())
 
-    @cached_property
-    def seasonal_error(self) -> torch.Tensor:
-        """Mean absolute seasonal difference of the training rows in metric space, float64, shape (target,).
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training rows in metric space, float64, shape (target,).
 
-        The scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season. NaN where the
-        training part is shorter than a season.
+        Power 1 is the scale of MASE (Hyndman and Koehler 2006, eq. 5) with the task's period as season, power
+        2 that of RMSSE. NaN where the training part is shorter than a season.
         """
-        train = self._truth[: self.borders[0]].double()
-        difference = (train[self.task.period :] - train[: -self.task.period]).abs()
-        if self.observed is not None:
-            mask = self.observed[: self.borders[0]][:, self._target_columns]
-            both = mask[self.task.period :] & mask[: -self.task.period]
-            difference = torch.where(both, difference, torch.nan)
-        return difference.nanmean(dim=0)
+        if power not in self._seasonal_differences:
+            self._seasonal_differences[power] = self._mean_seasonal_difference(power)
+        return self._seasonal_differences[power]
 
     @property
     def name(self) -> str:
@@ -158,6 +157,10 @@ class SeriesData(TaskData):
         """First and last time stamp of the training part."""
         start, end = self.table.stamp(0), self.table.stamp(self.borders[0] - 1)
         return TrainedOn(dataset=self.name, variables=self.table.variables, start=start, end=end)
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """The test part, and what its look-backs read after the training part."""
+        return tested_on_table(self.task, self.table, context)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
         """Cases spread evenly over the test part."""
@@ -201,6 +204,20 @@ class SeriesData(TaskData):
         train, validation, test = self.borders
         return {"train": (0, train), "validation": (train, validation), "test": (validation, test)}[split]
 
+    def _mean_seasonal_difference(self, power: int) -> torch.Tensor:
+        train = self._truth[: self.borders[0]].double()
+        difference = (train[self.task.period :] - train[: -self.task.period]).abs() ** power
+        if self.observed is not None:
+            mask = self.observed[: self.borders[0]][:, self._target_columns]
+            both = mask[self.task.period :] & mask[: -self.task.period]
+            difference = torch.where(both, difference, torch.nan)
+        return difference.nanmean(dim=0)
+
+    @cached_property
+    def _seasonal_differences(self) -> dict[int, torch.Tensor]:
+        """Power → mean, of those that were asked for."""
+        return {}
+
     @cached_property
     def _target_columns(self) -> list[int]:
         return [self.table.variables.index(name) for name in self.targets]
@@ -218,6 +235,13 @@ class SeriesData(TaskData):
     @cached_property
     def _calendar_names(self) -> tuple[str, ...]:
         return calendar_names(self.table.step, dated=self.table.time.dtype.kind == "M")
+
+    @cached_property
+    def _stamps(self) -> torch.Tensor | None:
+        """Nanoseconds since 1970, shape (row, 1)."""
+        if self.table.time.dtype.kind != "M":
+            return None
+        return torch.from_numpy(self.table.time.astype("datetime64[ns]").astype(np.int64)[:, None])
 
     @cached_property
     def _calendar(self) -> torch.Tensor:

@@ -127,6 +127,31 @@ def following(time: np.ndarray, step: str | None, count: int) -> np.ndarray:
     return np.array([stamps[-1] for stamps in later[1:]], dtype=time.dtype)
 
 
+def stamps_at(start: np.ndarray, position: np.ndarray, step: str) -> np.ndarray:
+    """Time stamps so many steps after a first one; a last day of a month stays a last day.
+
+    Args:
+        start: datetime64[ns], any shape.
+        position: steps since `start`, integers, of a shape that broadcasts with it.
+        step: ISO 8601 duration.
+
+    Example:
+        >>> last = np.array(["2024-01-31"], "datetime64[ns]")
+        >>> stamps_at(last, np.array([1, 2]), "P1M").astype("datetime64[D]")
+        array(['2024-02-29', '2024-03-31'], dtype='datetime64[D]')
+    """
+    if step not in _MONTHS:
+        return start + position * np.timedelta64(int((step_seconds(step) or 0) * 1e9), "ns")
+    month = start.astype("datetime64[M]")
+    within = start - month.astype("datetime64[ns]")
+    moved = month + position * _MONTHS[step]
+    last = (start.astype("datetime64[D]") + 1).astype("datetime64[M]") > month
+    length = (moved + 1).astype("datetime64[D]") - moved.astype("datetime64[D]")
+    day = within.astype("timedelta64[D]")
+    day = np.where(last, length - 1, np.minimum(day, length - 1))
+    return (moved.astype("datetime64[D]") + day).astype("datetime64[ns]") + within % np.timedelta64(1, "D")
+
+
 def stamp_text(stamp: np.datetime64 | np.integer) -> str:
     """A time stamp to the second, or an integer index, as text."""
     return np.datetime_as_string(stamp, unit="s") if isinstance(stamp, np.datetime64) else str(stamp)

@@ -1,13 +1,14 @@
 """TaskData: a task opened on its store; what evaluation, training and jobs may ask of it, for any store."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 
-from tsbench.contracts import InputError, Scenario, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, Scenario, Task, TaskShape, TestedOn, TrainedOn
 
 from .cases import Cases
 from .views import CASE_DIMENSIONS, VIEWS, target_dimensions
@@ -56,6 +57,10 @@ class TaskData(ABC):
         """
         if (task.view, task.view) not in VIEWS:
             raise InputError(f"{task.id}: unknown view '{task.view}'; there are {', '.join(CASE_DIMENSIONS)}")
+        if task.rolling:
+            from .collection_data import CollectionData
+
+            return CollectionData.open(task, dataset)
         if task.samples is None:
             from .series_data import SeriesData
 
@@ -79,9 +84,18 @@ class TaskData(ABC):
     def content(self) -> str:
         """Hash of the store's decoded values."""
 
+    @property
+    def unit_windows(self) -> int:
+        """Test cases in one independent unit."""
+        return self.task.unit_windows
+
     @cached_property
     def seasonal_error(self) -> torch.Tensor:
         """Scale of MASE in metric space, float64, shape (target,); empty where there are no targets."""
+        return self.seasonal_difference(1)
+
+    def seasonal_difference(self, power: int) -> torch.Tensor:
+        """Mean of |seasonal difference|^power of the training part; power 1 is `seasonal_error`."""
         return torch.empty(0, dtype=torch.float64)
 
     @abstractmethod
@@ -115,6 +129,10 @@ class TaskData(ABC):
     @abstractmethod
     def trained_on(self) -> TrainedOn:
         """The range of data that a model fitted on the training part has seen."""
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """Ranges of this data set that some scenarios are tested on; empty where the data cannot say."""
+        return ()
 
     @abstractmethod
     def choose_examples(self, cases: int) -> torch.Tensor:

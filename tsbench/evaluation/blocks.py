@@ -4,6 +4,7 @@ Imports no torch: forecasts from others are read in a process of their own (`tsb
 to start in half a second. What may be read at all is decided before, in `forecast_store`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 CASES = 256
-"""Cases of a block, and of a chunk of the forecasts that we write."""
+"""Cases of a block, and of a chunk of the forecasts that we write, where these are small enough."""
+BLOCK_BYTES = 2**27
+"""A block holds fewer cases where it would be larger than this: many members, long horizons."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class SavedArray:
 
     Attributes:
         folder: of the array.
-        shape: (case, …), that of the task's targets.
+        shape: (case, …), that of the task's targets, or (case, quantile or realization, …).
         dtype: name of its dtype, a float or a complex number.
         chunk: shape of its chunks.
     """
@@ -35,14 +38,33 @@ class SavedArray:
     chunk: tuple[int, ...]
 
 
-def read_blocks(array: SavedArray, size: int = CASES) -> "Iterator[np.ndarray]":
+def block_cases(shape: tuple[int, ...], itemsize: int) -> int:
+    """Cases of a block of an array of that shape, at least one."""
+    return max(1, min(CASES, BLOCK_BYTES // max(1, math.prod(shape[1:]) * itemsize)))
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of a value, from the dtype's name.
+
+    >>> itemsize("complex64")
+    8
+    """
+    return int("".join(filter(str.isdigit, dtype))) // 8
+
+
+def read_blocks(array: SavedArray, size: int | None = None) -> "Iterator[np.ndarray]":
     """Values of consecutive cases, each (up to `size`, …), in the array's own dtype.
+
+    Args:
+        array: what is read.
+        size: cases of a block; by default `block_cases`.
 
     Raises:
         InputError: where the array cannot be opened, or a chunk is damaged.
     """
     import zarr
 
+    size = size or block_cases(array.shape, itemsize(array.dtype))
     try:
         opened = zarr.open_array(array.folder, mode="r")
     except Exception as error:  # metadata in an odd form raise almost anything

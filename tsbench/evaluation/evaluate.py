@@ -1,23 +1,26 @@
 """Evaluates a model on scenarios of a task: batches → disturbance → forecast → tallies, in one pass."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from tsbench.contracts import Forecast, InputError, JobFailed, Model, Scenario, Task, averages
 from tsbench.data.batch import Batch
-from tsbench.data.cases import Batches, batch_size_for
-from tsbench.data.disturbances import disturb
+from tsbench.data.cases import Batches, Cases, batch_size_for
+from tsbench.data.disturbances import case_generators, disturb
 from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View, target_dimensions, view_for
 
 from .examples import Examples
-from .forecast_store import ForecastWriter
+from .forecast_store import FIRST_DIMENSION, ForecastWriter
 from .metrics import metric
+from .reading import point
 from .tally import Tally
 
 
@@ -32,6 +35,7 @@ class Evaluation:
         kind: kind of the forecasts.
         predict_seconds: time inside the model.
         predicted: number of forecasts made.
+        fallbacks: series that the model replaced by a simpler forecast, by reason; None where it never does.
     """
 
     tallies: list[Tally] = field(default_factory=list)
@@ -40,6 +44,7 @@ class Evaluation:
     kind: str = "point"
     predict_seconds: float = 0.0
     predicted: int = 0
+    fallbacks: Counter[str] | None = None
 
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Metric → average → mean over its scenarios; None where a scenario has no value."""
@@ -80,13 +85,15 @@ def evaluate(
         task: the declaration.
         scenarios: which cells of the condition grid.
         context: look-back in steps.
-        batch_size: cases a batch, by default as many as hold 256 sequences; scores do not depend on it.
+        batch_size: cases a batch, by default as many as hold 256 sequences; scores do not depend on it, but
+            for which random numbers a model that draws its members is given.
         drop_last: leave out the last incomplete batch, as some published tables did (a parity setting).
         writer: where forecasts are saved, or None.
         report: called after each batch with scenario key, cases done and cases in all.
 
     Raises:
-        InputError: where dropping the last batch leaves none.
+        InputError: where dropping the last batch leaves none, or a metric needs quantiles or members that the
+            forecasts do not have.
         JobFailed: where a forecast is not finite, or has another shape than the target.
     """
     evaluation = Evaluation()
@@ -103,15 +110,20 @@ def evaluate(
         done = 0
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
-            forecast, seconds = presenter.predict(disturbed, context)
+            before = Counter(getattr(model, "fallbacks", None))
+            forecast, seconds = presenter.predict(disturbed, context, _draws(task, scenario, batch["index"]))
             evaluation.predict_seconds += seconds
+            if (counted := getattr(model, "fallbacks", None)) is not None:
+                evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (counted - before)
             done += batch.size
-            values = opened.to_metric_space(point(forecast).cpu())
+            scored = in_metric_space(forecast, cases, batch["index"])
             observed, valid = cases.gather_truth(batch["index"])
-            _refuse_wrong(values, scenario, batch, observed, task)
-            tally.update(values, observed, valid, opened.seasonal_error, batch["index"])
+            _refuse_wrong(scored, scenario, batch, observed, task)
+            tally.update(
+                scored, observed, valid, partial(cases.seasonal_error, batch["index"]), batch["index"]
+            )
             if writer is not None:
-                writer.write(scenario, batch["index"], values)
+                writer.write(scenario, batch["index"], scored)
             evaluation.kind = forecast.kind
             report(scenario.key, done, len(cases))
         evaluation.tallies.append(tally)
@@ -121,9 +133,9 @@ def evaluate(
         if scenario is shown:
             chosen = opened.choose_examples(len(cases))
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
-            forecast, _ = presenter.predict(batch, context)
-            values = opened.to_metric_space(point(forecast).cpu())
-            evaluation.examples.add(scenario, opened, cases, chosen, values)
+            forecast, _ = presenter.predict(batch, context, _draws(task, scenario, chosen))
+            scored = in_metric_space(forecast, cases, chosen)
+            evaluation.examples.add(scenario, opened, cases, chosen, point(scored))
     return evaluation
 
 
@@ -147,21 +159,33 @@ class Presenter:
         if neural:
             model.eval()
 
-    def predict(self, batch: Batch, context: int) -> tuple[Forecast, float]:
-        """Forecast of a batch in the task's own shape, and the seconds inside the model."""
+    def predict(self, batch: Batch, context: int, seed: int | None = None) -> tuple[Forecast, float]:
+        """Forecast of a batch in the task's own shape, and the seconds inside the model.
+
+        Args:
+            batch: in the task's own shape.
+            context: look-back in steps.
+            seed: of the generator that a model which draws members is given; None: it is given none.
+        """
+        generator = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         viewed = self.view.batch(shorten(batch, context)).to(self.device)
         start = time.perf_counter()
         with torch.inference_mode():
-            forecast = self._by_group(viewed) if self.couples else self.model.predict(viewed)
+            forecast = self._forecast(viewed, generator)
         if viewed["index"].is_cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
         return self.view.forecast(forecast, batch), seconds
 
-    def _by_group(self, batch: Batch) -> Forecast:
-        """One call a group, so that forecasts do not depend on which samples share a batch."""
+    def _forecast(self, batch: Batch, generator: torch.Generator | None) -> Forecast:
+        """One call a group for models that couple, so that forecasts do not depend on who shares a batch."""
+        if not self.couples:
+            return self.model.predict(batch, generator=generator)
         group = batch["group"] if "group" in batch else batch["index"]
-        parts = [self.model.predict(batch.take(group == one)) for one in group.unique_consecutive()]
+        parts = [
+            self.model.predict(batch.take(group == one), generator=generator)
+            for one in group.unique_consecutive()
+        ]
         axis = 0 if parts[0].kind == "point" else 1
         return replace(parts[0], values=torch.cat([part.values for part in parts], dim=axis))
 
@@ -180,33 +204,42 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
     """An empty tally for a scenario of that many cases.
 
     Raises:
-        InputError: where a metric is for tasks of another shape.
+        InputError: where a metric is for tasks of another shape, or reads quantiles that the task lacks.
     """
     metrics = [metric(name) for name in task.metrics]
     for one in metrics:
         if one.view != task.view:
             raise InputError(f"{task.id}: the metric {one.name} is for the view {one.view}, not {task.view}")
+        if lacking := [level for level in one.levels if level not in task.quantiles]:
+            named = ", ".join(f"{level:g}" for level in lacking)
+            raise InputError(f"{task.id}: the metric {one.name} needs {named} among the task's `quantiles`")
+        if one.name == task.primary and one.better == "nominal":
+            raise InputError(
+                f"{task.id}: {one.name} ranks nothing, since it should be near {one.nominal:g}; take another "
+                "primary metric"
+            )
     return Tally(
         scenario,
         metrics,
         task.primary,
         data.targets,
         task.horizon,
-        units=-(-cases // task.unit_windows),
-        unit_windows=task.unit_windows,
+        units=-(-cases // data.unit_windows),
+        unit_windows=data.unit_windows,
         cluster=data.cluster(scenario),
+        quantiles=task.quantiles,
     )
 
 
-def point(forecast: Forecast) -> torch.Tensor:
-    """The point of a forecast, (sample, lead_time, channel): itself, the median, or the median member."""
-    if forecast.kind == "point":
-        return forecast.values
-    if forecast.kind == "samples":
-        return forecast.values.median(dim=0).values
-    if 0.5 not in forecast.quantiles:
-        raise InputError(f"Point metrics need the quantile 0.5; the forecast has {list(forecast.quantiles)}")
-    return forecast.values[forecast.quantiles.index(0.5)]
+def in_metric_space(forecast: Forecast, cases: Cases, index: torch.Tensor) -> Forecast:
+    """A forecast of some cases in model space, in the space where they are scored, on the processor."""
+    return replace(forecast, values=cases.to_metric_space(forecast.values.cpu(), index))
+
+
+def _draws(task: Task, scenario: Scenario, index: torch.Tensor) -> int:
+    """Seed of a batch's random draws: from task, scenario and first case, never from the run's seed."""
+    (generator,) = case_generators(f"draws|{task.id}", scenario.key, index[:1])
+    return int(generator.integers(2**63))
 
 
 def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:
@@ -216,14 +249,19 @@ def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:
 
 
 def _refuse_wrong(
-    values: torch.Tensor, scenario: Scenario, batch: Batch, observed: torch.Tensor, task: Task
+    forecast: Forecast, scenario: Scenario, batch: Batch, observed: torch.Tensor, task: Task
 ) -> None:
-    if values.shape != observed.shape:
+    values = forecast.values
+    first = () if forecast.kind == "point" else (len(values),)
+    if values.shape != (*first, *observed.shape) or 0 in first:
+        names = (*FIRST_DIMENSION[forecast.kind], *target_dimensions(task.view))
+        wanted = ", ".join(map(str, (*(max(one, 1) for one in first), *observed.shape)))
         raise JobFailed(
             f"The forecast in scenario '{scenario.key}' has the shape {list(values.shape)}; "
-            f"({', '.join(target_dimensions(task.view))}) is {list(observed.shape)}"
+            f"({', '.join(names)}) is [{wanted}]"
         )
     if not bool(values.isfinite().all()):
+        values = values if forecast.kind == "point" else values.transpose(0, 1)
         wrong = int((~values.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         case = int(batch["index"][wrong])
         raise JobFailed(f"The forecast of case {case} in scenario '{scenario.key}' is not finite")

@@ -1,8 +1,9 @@
 """Saved forecasts: a Zarr v3 group with one array a scenario, streamed out; untrusted ones are checked first.
 
 Array `regular` (or another scenario's key with every run of other characters than letters, digits, `.`, `=`
-and `-` replaced by `_`) is shaped as the task's target, (sample, lead_time, channel) for time series;
-the group's attributes name task, version, kind and space.
+and `-` replaced by `_`) is shaped as the task's target, (sample, lead_time, channel) for time series.
+Quantiles or members come after the sample: (sample, quantile, lead_time, channel), (sample, realization,
+lead_time, channel). The group's attributes name task, version, space, kind, and levels (`quantiles`).
 """
 
 import difflib
@@ -14,24 +15,33 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from tsbench.contracts import InputError, Scenario, Task
+from tsbench.contracts import Forecast, ForecastKind, InputError, JobFailed, Scenario, Task
 from tsbench.contracts.strict import parse_json
 from tsbench.data.views import is_complex, target_dimensions
 
-from .blocks import CASES, SavedArray, read_blocks
+from .blocks import SavedArray, block_cases, itemsize, read_blocks
 
 if TYPE_CHECKING:
     import numpy as np
 
 CODECS = {"bytes", "zstd", "blosc", "crc32c"}
-FLOATS = {"float16": 2, "float32": 4, "float64": 8}
-COMPLEX = {"complex64": 8, "complex128": 16}
+FLOATS = ("float16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
 FILE_LIMIT, BYTE_LIMIT, JSON_LIMIT = 10_000, 10**9, 10**6
 DEPTH_LIMIT, CODEC_LIMIT, CHUNK_BYTE_LIMIT = 16, 4, 2**28
+LEVEL_LIMIT, MEMBER_LIMIT, VALUE_BYTE_LIMIT = 199, 1000, 2 * 10**10
+"""Quantiles and members of a forecast from others, and bytes of all of its values, uncompressed: a task
+bounds those of point forecasts, but not how many members there are."""
+FIRST_DIMENSION: dict[str, tuple[str, ...]] = {
+    "point": (),
+    "quantiles": ("quantile",),
+    "samples": ("realization",),
+}
+"""Kind of a forecast → its dimension before those of the target; in the arrays it comes after the sample."""
 
 
 def array_name(scenario: Scenario) -> str:
@@ -40,7 +50,7 @@ def array_name(scenario: Scenario) -> str:
 
 
 class ForecastWriter:
-    """Streams point forecasts of a task into a new group.
+    """Streams forecasts of a task into a new group.
 
     Args:
         folder: an empty folder (see `tsbench.atomic.new_folder`).
@@ -55,29 +65,62 @@ class ForecastWriter:
         self.dtype = "complex64" if is_complex(task.view) else "float32"
         self.group = zarr.open_group(folder, mode="w", zarr_format=3)
         self.group.attrs.update(
-            {"task": task.name, "version": task.version, "kind": "point", "space": task.space, "model": model}
+            {"task": task.name, "version": task.version, "space": task.space, "model": model}
         )
+        self.form: tuple[ForecastKind, tuple[float, ...], int] | None = None
+        """Kind, levels and number of quantiles or members of the first forecast; all are to be like it."""
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.arrays: dict[str, Any] = {}
 
     def create(self, scenario: Scenario, shape: tuple[int, ...]) -> None:
-        """Create the array of a scenario, of the shape of its targets."""
+        """Announce a scenario with the shape of its targets; its first forecasts create the array."""
+        self.shapes[scenario.key] = shape
+
+    def write(self, scenario: Scenario, cases: torch.Tensor, forecast: Forecast) -> None:
+        """Write forecasts of consecutive cases.
+
+        Raises:
+            JobFailed: where they are of another kind, or have other levels or members than those before.
+        """
+        self._check_form(forecast)
+        if scenario.key not in self.arrays:
+            self.arrays[scenario.key] = self._create(scenario)
+        start = int(cases[0])
+        values = forecast.values if forecast.kind == "point" else forecast.values.transpose(0, 1)
+        self.arrays[scenario.key][start : start + len(cases)] = values.numpy().astype(self.dtype)
+
+    def _check_form(self, forecast: Forecast) -> None:
+        size = 1 if forecast.kind == "point" else len(forecast.values)
+        form = (forecast.kind, forecast.quantiles, size)
+        if self.form is None:
+            levels = {"quantiles": list(forecast.quantiles)} if forecast.quantiles else {}
+            self.group.attrs.update({"kind": forecast.kind, **levels})
+            self.form = form
+        elif form != self.form:
+            kind, _, number = self.form
+            raise JobFailed(
+                f"The model gave a forecast of kind {kind} ({number} a value) first, then one of kind "
+                f"{forecast.kind} ({size} a value); those of one file need the same kind, levels and members"
+            )
+
+    def _create(self, scenario: Scenario) -> Any:
         from zarr.codecs import BloscCodec, Crc32cCodec
 
-        self.group.create_array(
+        assert self.form is not None
+        kind, _, size = self.form
+        first = FIRST_DIMENSION[kind]
+        cases, *rest = self.shapes[scenario.key]
+        shape = (cases, *((size,) if first else ()), *rest)
+        return self.group.create_array(
             array_name(scenario),
             shape=shape,
             dtype=self.dtype,
-            chunks=(min(CASES, shape[0]), *shape[1:]),
+            chunks=(min(block_cases(shape, itemsize(self.dtype)), cases), *shape[1:]),
             compressors=[BloscCodec(cname="zstd", shuffle="bitshuffle"), Crc32cCodec()],
-            dimension_names=self.dimensions,
+            dimension_names=(self.dimensions[0], *first, *self.dimensions[1:]),
             attributes={"scenario": scenario.key},
             fill_value=float("nan"),
         )
-
-    def write(self, scenario: Scenario, cases: torch.Tensor, values: torch.Tensor) -> None:
-        """Write forecasts of consecutive cases."""
-        start = int(cases[0])
-        array = self.group[array_name(scenario)]
-        array[start : start + len(cases)] = values.numpy().astype(self.dtype)  # type: ignore[index]
 
 
 @dataclass(frozen=True)
@@ -90,6 +133,8 @@ class SavedForecast:
         model: name that its maker gave.
         arrays: scenario key → its array.
         scenarios: those for which there is an array.
+        kind: of the forecasts.
+        quantiles: their levels, ascending.
     """
 
     folder: Path
@@ -97,13 +142,15 @@ class SavedForecast:
     model: str
     arrays: dict[str, SavedArray]
     scenarios: tuple[Scenario, ...]
+    kind: ForecastKind = "point"
+    quantiles: tuple[float, ...] = ()
 
     def batches(
         self,
         scenario: Scenario,
         read: "Callable[[SavedArray], Iterator[np.ndarray]]" = read_blocks,
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Case indices and values, in double precision.
+    ) -> Iterator[tuple[torch.Tensor, Forecast]]:
+        """Case indices and forecasts, in double precision.
 
         Args:
             scenario: one of `scenarios`.
@@ -120,7 +167,10 @@ class SavedForecast:
             values = torch.from_numpy(block)
             if not bool(values.isfinite().all()):
                 raise InputError(f"{self.folder}: '{scenario.key}' has values that are missing or not finite")
-            yield cases, values.to(torch.complex128 if values.is_complex() else torch.float64)
+            values = values.to(torch.complex128 if values.is_complex() else torch.float64)
+            if self.kind != "point":
+                values = values.transpose(0, 1)  # (quantile or realization, sample, …)
+            yield cases, Forecast(values, self.kind, self.quantiles)
 
 
 def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]]) -> SavedForecast:
@@ -134,7 +184,8 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
     Raises:
         InputError: where it is not a Zarr v3 directory, holds links, is too large, uses other codecs than
             `CODECS`, another dtype than a float (a complex number, where the task's values are such), another
-            shape than the task's, huge chunks, an array of no scenario, or lacks the regular scenarios.
+            shape than the task's, huge chunks, an array of no scenario, or lacks the regular scenarios; where
+            quantile levels do not ascend in (0, 1), or there are too many of them, or of members.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a Zarr directory")
@@ -148,10 +199,8 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
         raise InputError(
             f"{folder}: attribute 'space' is '{_cut(space)}'; it must be 'normalised' or 'units'"
         )
-    if attributes.get("kind", "point") != "point":
-        raise InputError(
-            f"{folder}: forecasts of kind '{_cut(attributes['kind'])}' cannot be scored; give 'point'"
-        )
+    kind = _checked_kind(folder, attributes)
+    quantiles = _checked_levels(folder, attributes) if kind == "quantiles" else ()
     names = {array_name(scenario): scenario for scenario in task.scenarios()}
     held = sorted(path.name for path in folder.iterdir() if path.is_dir())
     if other := [name for name in held if name not in names]:
@@ -167,12 +216,35 @@ def check_forecast(folder: Path, task: Task, shapes: dict[str, tuple[int, ...]])
             raise InputError(
                 f"{folder}: '{scenario.key}' cannot be scored: its data set is not prepared here"
             )
-        array = _check_array(folder / array_name(scenario), shapes[scenario.key], task.view)
-        arrays[scenario.key] = array
+        shape = shapes[scenario.key]
+        if kind == "quantiles":
+            shape = (shape[0], len(quantiles), *shape[1:])
+        arrays[scenario.key] = _check_array(folder / array_name(scenario), shape, task.view, kind)
+    size = sum(math.prod(array.shape) * itemsize(array.dtype) for array in arrays.values())
+    if kind != "point" and size > VALUE_BYTE_LIMIT:
+        raise InputError(f"{folder} holds {size} bytes of values; at most {VALUE_BYTE_LIMIT} are read")
     model = str(attributes.get("model", re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.stem)))
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", model):
         raise InputError(f"{folder}: attribute 'model' must be a name of letters, digits, '_', '.' and '-'")
-    return SavedForecast(folder, space, model, arrays, tuple(found))
+    return SavedForecast(folder, space, model, arrays, tuple(found), kind, quantiles)
+
+
+def _checked_kind(folder: Path, attributes: dict[str, Any]) -> ForecastKind:
+    kinds = get_args(ForecastKind)
+    said = attributes.get("kind", "point")
+    for kind in kinds:
+        if said == kind:
+            return kind
+    raise InputError(f"{folder}: attribute 'kind' is '{_cut(said)}'; it must be one of {', '.join(kinds)}")
+
+
+def _checked_levels(folder: Path, attributes: dict[str, Any]) -> tuple[float, ...]:
+    levels = attributes.get("quantiles")
+    if not isinstance(levels, list) or not 0 < len(levels) <= LEVEL_LIMIT:
+        raise InputError(f"{folder}: attribute 'quantiles' must be a list of 1 to {LEVEL_LIMIT} levels")
+    if not all(type(one) is float and 0 < one < 1 for one in levels) or levels != sorted(set(levels)):
+        raise InputError(f"{folder}: attribute 'quantiles' must ascend within (0, 1), not {_cut(levels)}")
+    return tuple(levels)
 
 
 def _check_files(folder: Path) -> None:
@@ -217,19 +289,21 @@ def _metadata(path: Path, node: str) -> dict[str, Any]:
     return metadata
 
 
-def _check_array(folder: Path, shape: tuple[int, ...], view: str) -> SavedArray:
+def _check_array(folder: Path, shape: tuple[int, ...], view: str, kind: ForecastKind) -> SavedArray:
+    """Check an array; of samples `shape` is without the members, whose number the array says."""
     metadata = _metadata(folder / "zarr.json", "array")
     dtype = metadata.get("data_type")
     allowed = COMPLEX if is_complex(view) else FLOATS
     if not isinstance(dtype, str) or dtype not in allowed:
         raise InputError(f"{folder} has the dtype '{_cut(dtype)}'; it must be one of {sorted(allowed)}")
     declared = metadata.get("shape")
+    if kind == "samples":
+        shape = (shape[0], _checked_members(folder, declared), *shape[1:])
     if declared != list(shape) or any(type(one) is not int for one in declared or ()):
-        raise InputError(
-            f"{folder} has the shape {_cut(declared)}; "
-            f"({', '.join(target_dimensions(view))}) is {list(shape)}"
-        )
-    chunk = _check_chunks(folder, metadata.get("chunk_grid"), len(shape), allowed[dtype])
+        first, *rest = target_dimensions(view)
+        names = ", ".join((first, *FIRST_DIMENSION[kind], *rest))
+        raise InputError(f"{folder} has the shape {_cut(declared)}; ({names}) is {list(shape)}")
+    chunk = _check_chunks(folder, metadata.get("chunk_grid"), len(shape), itemsize(dtype))
     if math.prod(-(-one // size) for one, size in zip(shape, chunk, strict=True)) > FILE_LIMIT:
         raise InputError(f"{folder} has chunks of {list(chunk)}, which would be more than {FILE_LIMIT} files")
     codecs = metadata.get("codecs")
@@ -244,8 +318,17 @@ def _check_array(folder: Path, shape: tuple[int, ...], view: str) -> SavedArray:
         raise InputError(f"{folder} has a chain of {len(codecs)} codecs; {CODEC_LIMIT} are allowed")
     if metadata.get("storage_transformers"):
         raise InputError(f"{folder} uses storage transformers; none is allowed")
-    _check_claims(folder, [str(one.get("name")) for one in codecs], math.prod(chunk) * allowed[dtype])
+    _check_claims(folder, [str(one.get("name")) for one in codecs], math.prod(chunk) * itemsize(dtype))
     return SavedArray(folder, shape, dtype, chunk)
+
+
+def _checked_members(folder: Path, declared: Any) -> int:
+    """Number of members that the array's shape declares; 1 where it declares no shape worth looking at."""
+    if not isinstance(declared, list) or len(declared) < 2 or type(declared[1]) is not int:
+        return 1
+    if not 0 < declared[1] <= MEMBER_LIMIT:
+        raise InputError(f"{folder} has {declared[1]} members; 1 to {MEMBER_LIMIT} are allowed")
+    return declared[1]
 
 
 def _check_chunks(folder: Path, grid: Any, dimensions: int, itemsize: int) -> tuple[int, ...]:

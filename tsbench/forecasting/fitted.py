@@ -15,7 +15,8 @@ from tsbench.data.cases import SEQUENCES
 from tsbench.data.series import read_series
 from tsbench.data.series_data import SeriesData
 from tsbench.data.steps import following
-from tsbench.evaluation.evaluate import Presenter, point
+from tsbench.evaluation.evaluate import Presenter
+from tsbench.evaluation.reading import point
 from tsbench.jobs.execute import Execution
 from tsbench.jobs.job import Options, resolve
 from tsbench.jobs.run import Conduct, run

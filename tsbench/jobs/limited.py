@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tsbench.contracts import InputError
-from tsbench.evaluation.blocks import CASES, SavedArray, read_blocks
+from tsbench.evaluation.blocks import SavedArray, block_cases, itemsize, read_blocks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ class LimitedReader:
     def __init__(
         self, arrays: list[SavedArray], seconds: float | None = None, spare: int = SPARE_BYTES
     ) -> None:
-        total = sum(math.prod(array.shape) * _itemsize(array) for array in arrays)
+        total = sum(math.prod(array.shape) * itemsize(array.dtype) for array in arrays)
         self.seconds = START_SECONDS + total / BYTES_PER_SECOND if seconds is None else seconds
         self.memory = spare + 4 * max((_largest(array) for array in arrays), default=0)
 
@@ -73,7 +73,7 @@ class LimitedReader:
         self._child.wait()
 
     def read(self, array: SavedArray) -> "Iterator[np.ndarray]":
-        """Values of consecutive cases, each (up to 256, …), in the array's own dtype.
+        """Values of consecutive cases, as `read_blocks` gives them, in the array's own dtype.
 
         Raises:
             InputError: where the array is damaged, or the child needs more memory or time than it may.
@@ -83,8 +83,9 @@ class LimitedReader:
         order = {name: getattr(array, name) for name in ("shape", "dtype", "chunk")}
         self._send(order | {"folder": str(array.folder)})
         dtype = np.dtype(array.dtype).newbyteorder("<")
-        for start in range(0, array.shape[0], CASES):
-            shape = (min(CASES, array.shape[0] - start), *array.shape[1:])
+        size = block_cases(array.shape, itemsize(array.dtype))
+        for start in range(0, array.shape[0], size):
+            shape = (min(size, array.shape[0] - start), *array.shape[1:])
             kind = self._take(1, array)
             if kind == REFUSED:
                 length = min(int.from_bytes(self._take(4, array), "little"), LONGEST_REASON)
@@ -172,14 +173,14 @@ def _write(answers: IO[bytes], head: bytes, body: memoryview) -> None:
 
 def _largest(array: SavedArray) -> int:
     """Bytes of the larger of a block and a chunk: what is in memory at once."""
-    block = (min(CASES, array.shape[0]), *array.shape[1:])
-    chunks = -(-block[0] // array.chunk[0]) * array.chunk[0]
+    cases = block_cases(array.shape, itemsize(array.dtype))
+    block = (min(cases, array.shape[0]), *array.shape[1:])
+    run = array.chunk[0]
+    # A block that does not begin with a chunk may end in one more.
+    touched = block[0] if block[0] % run == 0 else -(-(block[0] + run - 1) // run) * run
+    chunks = min(touched, -(-array.shape[0] // run) * run)
     padded = math.prod((chunks, *map(max, zip(array.shape[1:], array.chunk[1:], strict=True))))
-    return padded * _itemsize(array)
-
-
-def _itemsize(array: SavedArray) -> int:
-    return int("".join(filter(str.isdigit, array.dtype))) // 8
+    return padded * itemsize(array.dtype)
 
 
 def _open(stream: IO[bytes] | None) -> IO[bytes]:

@@ -1,5 +1,7 @@
 """Makes a Result from a forecast that was made elsewhere; the same code checks submissions."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tsbench import registry
@@ -65,6 +67,7 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
         seed=0,
         track=Track(context=None, tuning="unknown", learning="unknown"),
         trained_on=(),
+        forecast_kind=saved.kind,
         primary=task.primary,
         scores=evaluation.scores(),
         scenarios={name: len(keys) for name, keys in averages(saved.scenarios).items()},
@@ -95,21 +98,18 @@ def _refuse_other(out: Path) -> None:
 
 
 def _tally(saved: SavedForecast, data: dict[str, TaskData]) -> Evaluation:
-    evaluation = Evaluation()
+    evaluation = Evaluation(kind=saved.kind)
     with LimitedReader(list(saved.arrays.values())) as reader:
         for scenario in saved.scenarios:
             opened = data[scenario.dataset]
             cases = opened.test_cases(scenario, opened.task.period)
             tally = tally_for(opened.task, scenario, opened, len(cases))
-            for index, values in saved.batches(scenario, reader.read):
+            for index, forecast in saved.batches(scenario, reader.read):
                 if saved.space != opened.task.space:
-                    values = (
-                        opened.from_units(values)
-                        if saved.space == "units"
-                        else opened.to_metric_space(values)
-                    )
+                    brought = cases.from_units if saved.space == "units" else cases.to_metric_space
+                    forecast = replace(forecast, values=brought(forecast.values, index))
                 observed, valid = cases.gather_truth(index)
-                tally.update(values, observed, valid, opened.seasonal_error, index)
+                tally.update(forecast, observed, valid, partial(cases.seasonal_error, index), index)
             evaluation.tallies.append(tally)
             if scenario.condition == "regular" and not evaluation.cases:
                 evaluation.cases = len(cases)

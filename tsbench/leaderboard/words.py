@@ -22,17 +22,21 @@ class MetricWords:
 
     Attributes:
         title: as pages write it.
-        better: which direction is good.
+        better: which direction is good; `nominal`: neither, the value should be near `nominal`.
         finish: what turns numerator / denominator into the value.
+        nominal: the value of a calibrated forecast.
     """
 
     title: str
-    better: Literal["lower", "higher"] = "lower"
+    better: Literal["lower", "higher", "nominal"] = "lower"
     finish: Finish = "mean"
+    nominal: float | None = None
 
     @property
     def advice(self) -> str:
         """The direction in words."""
+        if self.nominal is not None:
+            return f"closer to {self.nominal:g} is better"
         return "smaller is better" if self.better == "lower" else "larger is better"
 
     def value(self, ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -44,12 +48,30 @@ class MetricWords:
         return ratio
 
 
+_FEV = (
+    "MAE", "MSE", "RMSE", "MASE", "RMSSE", "WAPE", "MAPE", "SMAPE", "RMSLE", "MQL", "WQL", "SQL", "MAEB",
+    "WAPEB",
+)  # fmt: skip
 METRICS = {
     "mse": MetricWords("MSE"),
     "mae": MetricWords("MAE"),
     "rmse": MetricWords("RMSE", finish="root"),
     "smape": MetricWords("sMAPE"),
     "mase": MetricWords("MASE"),
+    "crps": MetricWords("CRPS"),
+    "crps_fair": MetricWords("CRPS (fair)"),
+    "energy_score": MetricWords("Energy score"),
+    "mql": MetricWords("Mean quantile loss"),
+    "wql": MetricWords("Weighted quantile loss"),
+    "sql": MetricWords("Scaled quantile loss"),
+    "coverage_80": MetricWords("Coverage of 80 % intervals", better="nominal", nominal=0.8),
+    "coverage_error_80": MetricWords("Coverage error of 80 % intervals"),
+    "width_80": MetricWords("Width of 80 % intervals"),
+    "coverage_95": MetricWords("Coverage of 95 % intervals", better="nominal", nominal=0.95),
+    "coverage_error_95": MetricWords("Coverage error of 95 % intervals"),
+    "width_95": MetricWords("Width of 95 % intervals"),
+    "msis": MetricWords("MSIS"),
+    **{f"fev.{name}": MetricWords(f"{name} (fev)") for name in _FEV},
     "nmse": MetricWords("NMSE"),
     "nmse_median": MetricWords("NMSE (median)", finish="median"),
     "nmse_db": MetricWords("NMSE of sums (dB)", finish="decibel"),

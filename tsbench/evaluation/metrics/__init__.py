@@ -4,13 +4,29 @@ from tsbench.contracts import InputError
 
 from .base import Metric, Statistic
 from .complex_response import NMSE, NMSE_DB, NMSE_MEDIAN, SPECTRAL_EFFICIENCY, SQUARED_ERROR_NORM
+from .ensemble import CRPS, CRPS_FAIR, ENERGY_SCORE
+from .fev import FEV
+from .interval import (
+    COVERAGE_80,
+    COVERAGE_95,
+    COVERAGE_ERROR_80,
+    COVERAGE_ERROR_95,
+    MSIS,
+    WIDTH_80,
+    WIDTH_95,
+)
 from .point import MAE, MSE, RMSE
+from .quantile import MQL, SQL, WQL
 from .relative import MASE, SMAPE
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         *(MSE, MAE, RMSE, SMAPE, MASE),
+        *(CRPS, CRPS_FAIR, ENERGY_SCORE),
+        *(MQL, WQL, SQL),
+        *(COVERAGE_80, COVERAGE_ERROR_80, WIDTH_80, COVERAGE_95, COVERAGE_ERROR_95, WIDTH_95, MSIS),
+        *FEV,
         *(NMSE, NMSE_MEDIAN, NMSE_DB, SQUARED_ERROR_NORM, SPECTRAL_EFFICIENCY),
     )
 }

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tsbench.contracts import CONDITIONS, NotApplicable, Suite
+from tsbench.contracts import CONDITIONS, NotApplicable, Suite, leakage_of
 from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
 from tsbench.leaderboard.entries import Entry
@@ -119,6 +119,7 @@ class View:
             or text.NOTHING,
             "tuning": entry.tuning,
             "learning": entry.learning,
+            "leakage": ", ".join(sorted({leakage_of(one.result) for one in results})) or text.NOTHING,
             "metric": metric_name(results[0].result.primary) if results else text.NOTHING,
             "cells": [self.score(entry.name, task, condition) for condition in conditions],
             "seeds": number_cell(len(results), str(len(results))),
@@ -216,13 +217,14 @@ def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[str]) -> list[l
 
     Args:
         rows: of a table, equally long.
-        better: for each column `lower` or `higher`.
+        better: for each column `lower`, `higher`, or `nominal`: there nothing is marked.
     """
     best: list[str] = []
     for column, direction in zip(zip(*rows, strict=True), better, strict=True):
         keys = sorted({cell.key for cell in column if cell.key}, key=float)
         # With one value only, or the same for all, nothing stands out.
-        best.append((keys[0] if direction == "lower" else keys[-1]) if len(keys) > 1 else "")
+        ranked = len(keys) > 1 and direction != "nominal"
+        best.append((keys[0] if direction == "lower" else keys[-1]) if ranked else "")
     return [
         [replace(cell, best=bool(key) and cell.key == key) for cell, key in zip(row, best, strict=True)]
         for row in rows

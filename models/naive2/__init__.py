@@ -1,0 +1,1 @@
+"""Naive 2: the last value after seasonal adjustment."""
