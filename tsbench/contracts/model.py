@@ -103,6 +103,8 @@ class ModelSettings(Strict):
     context: int = Field(gt=0)
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    fine_tune: bool = False
+    """Whether weights of another fit (`--weights`) are fitted on the task; otherwise they only forecast."""
     note: str = ""
 
     def matches(self, task: str) -> bool:

@@ -15,6 +15,7 @@ import xarray as xr
 from tsbench.contracts import InputError
 
 from . import prepare, store
+from .adapter import Size
 from .series import SeriesTable, read_series
 from .steps import irregularities, stamps_at, step_seconds
 
@@ -123,16 +124,16 @@ class SeriesCollection:
         return replace(self, values=np.ascontiguousarray(self.values[:, columns]), channels=chosen)
 
 
-def read_collection(name: str) -> SeriesCollection:
-    """Read the store of data set `name`, preparing it first where it is missing.
+def read_collection(name: str, size: Size = "full") -> SeriesCollection:
+    """Read the store of data set `name` in that size, preparing it first where it is missing.
 
     Raises:
         InputError: where the store cannot be prepared, is damaged, or does not hold series.
     """
-    path = prepare.ensure(name)
+    path = prepare.ensure(name, size)
     opened, provenance = store.open_store(path), store.read_provenance(path)
     if "row_size" not in opened:
-        return of_table(read_series(name))
+        return of_table(read_series(name, size))
     return of_dataset(opened, name, provenance.recipe, provenance.content)
 
 

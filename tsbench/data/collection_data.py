@@ -1,20 +1,21 @@
 """A task opened on a store of series of different length. Owns rolling origins, masks and scales."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tsbench.contracts import InputError, RollingSplit, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, RollingSplit, Scenario, Task, TaskShape, TestedOn, TrainedOn
 
 from .calendar import calendar_names
 from .cases import Cases
 from .collection import SeriesCollection, fill_rows_forward, read_collection
 from .collection_cases import HeldSeries, RollingWindows, counts_by
 from .normalisation import SeriesScale, fit_series_scale
-from .steps import stamp_text, stamps_at
 from .task_data import Example, SplitName, TaskData
+from .tested import tested_on_collection
 
 EXAMPLE_CASES, EXAMPLE_CHANNELS = 3, 3
 
@@ -175,14 +176,16 @@ class CollectionData(TaskData):
         return self.collection.content
 
     def trained_on(self) -> TrainedOn:
-        """First and last time stamp of the training parts; without stamps positions (see TrainedOn)."""
-        start, end = "0", str(int(self._training_end[0] - self.collection.sizes[0] - 1))
-        learned = np.flatnonzero(self._training_end > 0)
-        if self.collection.starts is not None and self.collection.step is not None and len(learned):
-            starts = self.collection.starts[learned]
-            ends = stamps_at(starts, self._training_end[learned] - 1, self.collection.step)
-            start, end = stamp_text(starts.min()), stamp_text(ends.max())
-        return TrainedOn(dataset=self.name, variables=self.collection.channels, start=start, end=end)
+        """First and last position of the training parts, the last one from the end of each series.
+
+        Positions also where there are stamps: series that end at different times have no common last stamp.
+        """
+        end = str(int(self._training_end[0] - self.collection.sizes[0] - 1))
+        return TrainedOn(dataset=self.name, variables=self.collection.channels, start="0", end=end)
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """The test windows, and what their look-backs read after the training parts."""
+        return tested_on_collection(self.task, self.collection)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
         """Cases spread evenly over the series."""

@@ -36,7 +36,9 @@ def command_of(job: Job, verb: Verb = "run") -> str:
     for pattern in options.scenarios if verb != "fit" else ():
         words += ["--scenario", pattern]
     if options.weights is not None:
-        words += ["--weights", options.weights.name]
+        words += ["--weights", _without_home(options.weights)]
+        if options.fine_tune is not None:
+            words.append("--fine-tune" if options.fine_tune else "--zero-shot")
     if options.drop_last and verb != "fit":
         words += ["--batch-size", str(options.batch_size), "--drop-last"]
     return shlex.join(words)

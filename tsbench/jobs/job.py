@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tsbench import registry
-from tsbench.contracts import CONDITIONS, Condition, InputError, Scenario, Task, canonical_hash
+from tsbench.contracts import (
+    CONDITIONS,
+    Condition,
+    InputError,
+    ModelSettings,
+    Scenario,
+    Task,
+    canonical_hash,
+)
 from tsbench.data import prepare, store
 from tsbench.folders import runs_folder
 
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
+from .stages import GivenWeights, given_weights
 
 SEQUENCES = 256
 """Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
@@ -37,7 +46,10 @@ class Options:
         conditions: which conditions are evaluated.
         scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
             Result of some scenarios is not ranked.
-        weights: a safetensors file, or a folder that the model reads, to evaluate or to start from.
+        weights: a safetensors file, a folder that the model reads, or the run folder of a fit, to evaluate or
+            to start from.
+        fine_tune: fit on from the weights of another fit, or (false) only evaluate them; None: as the model's
+            card says for the task, by default only evaluate. Other weights are fitted on unless it is false.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
         batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
@@ -50,6 +62,7 @@ class Options:
     conditions: tuple[Condition, ...] = CONDITIONS
     scenarios: tuple[str, ...] = ()
     weights: Path | None = None
+    fine_tune: bool | None = None
     device: str = "auto"
     threads: int | None = None
     batch_size: int | None = None
@@ -95,6 +108,16 @@ class Job:
         return f"{self.model.name} on {self.task.name}, seed {self.seed}"
 
     @cached_property
+    def given(self) -> GivenWeights | None:
+        """The weights that were given, with the record of the fit that made them."""
+        return given_weights(self.options.weights) if self.options.weights is not None else None
+
+    @property
+    def zero_shot(self) -> bool:
+        """Whether given weights are evaluated and nothing is fitted."""
+        return self.given is not None and self.options.fine_tune is False
+
+    @cached_property
     def code(self) -> str:
         """Hash of the code that the job uses."""
         adapters = [adapter_module(name) for name in self.recipes]
@@ -105,16 +128,17 @@ class Job:
     @cached_property
     def key(self) -> str:
         """Hash of everything that determines the fitted weights."""
-        weights = self.options.weights
+        zero_shot = {"zero_shot": True} if self.zero_shot else {}
         return canonical_hash(
-            {
+            zero_shot
+            | {
                 "model": [self.model.name, self.model.card.version],
                 "task": self.task.hash,
                 "seed": self.seed,
                 "context": self.context,
                 "hyperparameters": self.options.hyperparameters,
                 "training": self.options.training,
-                "weights": _file_hash(weights) if weights else None,
+                "weights": weights_key(self.given) if self.given else None,
                 "device": self.options.device,
                 "threads": self.options.threads,
                 "recipe": self.recipes[self.task.dataset],
@@ -156,17 +180,21 @@ def resolve(
     settings = source.card.settings_for(task.name)
     if settings is None:
         raise InputError(f"The card of {source.name} has no settings for {task.name}")
+    given = given_weights(options.weights) if options.weights is not None else None
     context = options.context or min(settings.context, task.max_context)
     if context < 1:
         raise InputError(f"The context must be positive, not {context}")
     filled = Options(
         context=context,
-        hyperparameters=settings.hyperparameters | options.hyperparameters,
+        hyperparameters=settings.hyperparameters
+        | (given.hyperparameters(source.name) if given else {})
+        | options.hyperparameters,
         training=settings.training | options.training,
         conditions=options.conditions,
         scenarios=options.scenarios,
         weights=options.weights,
-        device=_device(options.device),
+        fine_tune=_fine_tune(options.fine_tune, given, settings),
+        device=device_of(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
         batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
         drop_last=options.drop_last,
@@ -231,7 +259,12 @@ def _tuning(
     return "published" if declared == "published" else "default"
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """The device that `auto`, `cpu` or `cuda` means here.
+
+    Raises:
+        InputError: for anything else.
+    """
     if asked not in ("auto", "cpu", "cuda"):
         raise InputError(f"Unknown device '{asked}'; there are auto, cpu, cuda")
     if asked != "auto":
@@ -245,6 +278,24 @@ def adapter_module(dataset: str) -> str:
     """Dotted name of the adapter of a data set."""
     name = prepare.USER_ADAPTER if dataset.startswith(store.USER_PREFIX) else dataset
     return f"{registry.dataset(name).folder.package}.adapter"
+
+
+def weights_key(given: GivenWeights) -> str:
+    """What identifies given weights: their hash and what they have seen, or the hash of the files."""
+    if not given.record:
+        return _file_hash(given.path)
+    seen = [one.model_dump(mode="json") for one in given.trained_on]
+    return canonical_hash([given.record.get("weights"), seen])
+
+
+def _fine_tune(asked: bool | None, given: GivenWeights | None, settings: ModelSettings) -> bool | None:
+    if given is None:
+        if asked is not None:
+            raise InputError("--fine-tune and --zero-shot say what to do with given weights: add --weights")
+        return None
+    if asked is not None:
+        return asked
+    return settings.fine_tune if given.record else None
 
 
 def _file_hash(path: Path) -> str:

@@ -6,7 +6,7 @@ Everything heavy is imported when a job has to be executed; a run that is reused
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +98,8 @@ def run(
         JobFailed: where a job fails.
     """
     options, conduct = options or Options(), conduct or Conduct()
+    if stage == "fit" and options.weights is not None and options.fine_tune is None:
+        options = replace(options, fine_tune=True)
     outcomes = []
     for seed in seeds:
         start = time.perf_counter()
@@ -233,13 +235,14 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
         if not outcome.fit:
             conduct.say(f"{job.model.name} has nothing to fit; go on with: {command_of(job, 'eval')}")
         return
-    if stage == "eval" and execution.fits and job.options.weights is None:
-        if not read_fit(job.folder):
+    finished = bool(read_fit(job.folder))
+    if stage == "eval" and execution.fits and (finished or job.options.weights is None):
+        if not finished:
             raise InputError(
                 f"{job.label} is not fitted. First: {command_of(job, 'fit')} (or use tsbench run)"
             )
         execution.fit()
-    only_given = stage == "eval" and job.options.weights is not None and not read_fit(job.folder)
+    only_given = stage == "eval" and job.options.weights is not None and not finished
     command = command_of(job, "eval" if only_given else "run")
     outcome.result = execution.evaluate(command, conduct.save_forecasts)
     outcome.folder = job.result_folder

@@ -13,7 +13,7 @@ from tsbench.contracts.model import Fits
 from .build import NoHyperparameters
 from .heads import Head
 from .settings import TrainingSettings
-from .source import FitReport, TaskSource
+from .source import CorpusSource, FitReport, TaskSource
 
 
 def symmetric_percentage_loss(
@@ -70,7 +70,9 @@ class NeuralForecaster(pl.LightningModule):
         numbers, spread = self._numbers(self.probabilistic_head, batch)
         return self.probabilistic_head.forecast(numbers, spread, realizations, generator)
 
-    def fit(self, source: TaskSource, init: Mapping[str, torch.Tensor] | None = None) -> FitReport:
+    def fit(
+        self, source: TaskSource | CorpusSource, init: Mapping[str, torch.Tensor] | None = None
+    ) -> FitReport:
         """Train on the source from the present weights, or from `init` (a state_dict)."""
         from .fit import fit_by_gradient
 
