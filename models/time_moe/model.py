@@ -41,7 +41,7 @@ class Hyperparameters:
             forecast; the official benchmark leaves it out, the official example does it.
     """
 
-    size: Literal["tiny", "base", "large", "ultra"] = "base"
+    size: Literal["tiny", "small", "base", "large", "ultra"] = "base"
     zero_shot: bool = False
     window_norm: bool = True
 
