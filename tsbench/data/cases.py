@@ -97,11 +97,6 @@ class Cases(ABC):
         """
         return self
 
-    @property
-    def by_seed(self) -> bool:
-        """Whether the cases, or what a model sees of them, depend on the seed of the run."""
-        return False
-
     def at_epoch(self, epoch: int) -> "Cases":
         """The cases as an epoch of training sees them."""
         return self

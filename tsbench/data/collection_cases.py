@@ -179,11 +179,6 @@ class RollingWindows(Cases):
         series = self.series.unique_consecutive()
         return replace(self, series=series, origins=self.held.first[series], seed=seed).at_epoch(0)
 
-    @property
-    def by_seed(self) -> bool:
-        """Whether windows are drawn."""
-        return self.seed is not None and self.cut_within is not None
-
     def at_epoch(self, epoch: int) -> "RollingWindows":
         """The windows of that epoch: drawn from (run seed, epoch, series) alone, or the same in every epoch.
 

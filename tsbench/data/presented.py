@@ -127,11 +127,6 @@ class Presented(Cases):
         cases = self.cases.drawn(seed)
         return self if cases is self.cases else replace(self, cases=cases, kept=None)
 
-    @property
-    def by_seed(self) -> bool:
-        """Whether there is noise, or the cases are drawn."""
-        return self.noise is not None or self.cases.by_seed
-
     def at_epoch(self, epoch: int) -> "Presented":
         """With the cases and the noise of that epoch."""
         cases = self.cases.at_epoch(epoch)
