@@ -217,22 +217,29 @@ def test_quantiles_without_the_median_have_no_point():
 
 
 class Drawn(LastValue):
-    """Members from the generator that it is given."""
+    """Members from the generator that it is given, and from the case."""
+
+    uses = frozenset({"context"})
 
     def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
         values = super().predict(batch).values
-        return Forecast(values + torch.randn((9, *values.shape), generator=generator), "samples")
+        key = int(torch.randint(2**30, (), generator=generator))
+        generators = [torch.Generator().manual_seed(key + int(case)) for case in batch["index"]]
+        noise = [torch.randn((9, *values.shape[1:]), generator=one) for one in generators]
+        return Forecast(values + torch.stack(noise, dim=1), "samples")
 
 
-def test_members_are_drawn_from_task_and_case_alone(open_waves):
+@pytest.mark.parametrize("size", [1, 40])
+def test_members_are_drawn_from_scenario_and_case_so_that_no_batch_size_matters(open_waves, size):
     data = open_waves(metrics=["crps", "energy_score"], primary="crps", conditions=ROBUSTNESS)
     model = Drawn(data.shape(24))
 
     first = run(data, model)
     torch.manual_seed(1)
-    again = run(data, model)
+    again = run(data, model, batch_size=size)
 
-    assert first.scores() == again.scores()
+    for name, averages in first.scores().items():
+        assert again.scores()[name] == pytest.approx(averages, rel=1e-9)
     assert first.kind == "samples"
 
 
