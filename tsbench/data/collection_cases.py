@@ -171,6 +171,11 @@ class RollingWindows(Cases):
             )
         return self._seasonal[power][index][:, None]
 
+    @property
+    def seeded(self) -> bool:
+        """Whether origins are drawn from the seed of the run."""
+        return self.seed is not None
+
     def drawn(self, seed: int) -> "RollingWindows":
         """One window of each series, drawn anew in each epoch, where the task says so; else all of them."""
         if self.cut_within is None:
