@@ -94,7 +94,7 @@ def stored(name: str):
 def test_what_gluonts_wrote_is_read(folder, writer):
     prepare("gluonts/made", folder(writer))
 
-    train, test = made()
+    _, test = made()
     data, opened = read_collection("gluonts-made"), stored("gluonts-made")
     assert data.series == ("s0", "s1", "s2")
     assert data.sizes.tolist() == [50, 41, 63]
@@ -149,7 +149,9 @@ def test_the_same_data_give_the_same_bytes(folder, tmp_path):
     for name in ("one", "two"):
         write_folder("gluonts/made", tmp_path / name)
 
-    assert (tmp_path / "one/test/data.json.gz").read_bytes() == (tmp_path / "two/test/data.json.gz").read_bytes()
+    assert (tmp_path / "one/test/data.json.gz").read_bytes() == (
+        tmp_path / "two/test/data.json.gz"
+    ).read_bytes()
 
 
 def test_a_data_set_in_python_becomes_the_same_store_as_its_folder(folder):
@@ -225,8 +227,14 @@ ENTRY = '{"start": "2021-01-01", "target": [1, 2, 3], "freq": "D"'
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ('{"start": "2021-01-01", "target": [1, "two", 3]}', "line 1: target: value 2 is 'two', not a number"),
-        ('{"start": "2021-01-01", "target": [1, true, 3]}', "line 1: target: value 2 is 'True', not a number"),
+        (
+            '{"start": "2021-01-01", "target": [1, "two", 3]}',
+            "line 1: target: value 2 is 'two', not a number",
+        ),
+        (
+            '{"start": "2021-01-01", "target": [1, true, 3]}',
+            "line 1: target: value 2 is 'True', not a number",
+        ),
         ('{"start": "2021-01-01", "target": [1, {}, 3]}', r"value 2 is '\{\}', not a number"),
         ('{"start": "2021-01-01", "target": [1, 1e400]}', "target: it holds an infinite value"),
         ('{"start": "2021-01-01", "target": [1, Infinity]}', "target: it holds an infinite value"),
@@ -245,7 +253,10 @@ ENTRY = '{"start": "2021-01-01", "target": [1, 2, 3], "freq": "D"'
         (ENTRY + ', "feat_static_cat": [-1]}', "categories are whole numbers from 0 on"),
         (ENTRY + ', "feat_static_cat": [null]}', "categories are whole numbers from 0 on"),
         (ENTRY + ', "feat_static_real": [[1]]}', "a static feature is a list of numbers"),
-        (ENTRY + '}\n{"start": "2021-01-01", "target": [1], "feat_static_cat": [0]}', "entry 2 has one channel"),
+        (
+            ENTRY + '}\n{"start": "2021-01-01", "target": [1], "feat_static_cat": [0]}',
+            "entry 2 has one channel",
+        ),
         (ENTRY + ', "item_id": "a"}\n' + ENTRY + ', "item_id": "a"}', "two series .* are named 'a'"),
         ('{"start": "2021-01-01", "target": [1]}', "tells no frequency: its folder needs a metadata.json"),
         ('{"start": "2021-01-01", "target": [1], "freq": "often"}', "'often' is no frequency"),
@@ -331,7 +342,10 @@ def _other_name(entries):
         (_other_past, "series 's1': its test part does not begin with its training part"),
         (lambda entries: entries[:2], "series 's2' is in the training part and not in the test part"),
         (lambda entries: [*entries, entries[0]], r"has \[1, 2\] windows a series"),
-        (lambda entries: [*_other_name(entries), entries[0]], "has 4 entries, the training part 3 series, and 's9'"),
+        (
+            lambda entries: [*_other_name(entries), entries[0]],
+            "has 4 entries, the training part 3 series, and 's9'",
+        ),
     ],
 )
 def test_a_test_part_that_does_not_go_on_from_the_training_part_is_refused(folder, change, text):
@@ -345,13 +359,7 @@ def test_a_test_part_that_does_not_go_on_from_the_training_part_is_refused(folde
 def test_test_entries_without_names_belong_to_series_by_their_order(folder):
     path = folder(features=False, windows=2)
     for part in ("train", "test"):
-        _rewritten(
-            path / part / "data.json.gz",
-            lambda entries: [
-                {name: one for name, one in entry.items() if name != "item_id"}
-                for entry in sorted(entries, key=lambda one: part == "test" and _window(one))
-            ],
-        )
+        _rewritten(path / part / "data.json.gz", _by_window_without_names)
 
     prepare("gluonts/unnamed", path)
 
@@ -360,8 +368,9 @@ def test_test_entries_without_names_belong_to_series_by_their_order(folder):
     assert data.series == ("0", "1", "2")
 
 
-def _window(entry: dict) -> bool:
-    return len(entry["target"]) in (50, 41, 63)
+def _by_window_without_names(entries: list[dict]) -> list[dict]:
+    last = sorted(entries, key=lambda entry: len(entry["target"]) in (50, 41, 63))
+    return [{name: one for name, one in entry.items() if name != "item_id"} for entry in last]
 
 
 def test_a_member_that_is_not_prepared_is_told_how(tmp_path):
