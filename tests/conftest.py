@@ -272,3 +272,90 @@ def open_responses(responses, response_task):
         return SampleData.of(response_task(**changes), name, made, provenance)
 
     return open_
+
+
+@pytest.fixture(scope="session")
+def ragged_task():
+    """Makes a Task on series of different length; keyword arguments replace fields of the declaration."""
+    from tsbench.contracts import Task
+
+    def make(**changes: Any) -> Task:
+        white = {"name": "awgn", "parameter": "snr_db", "levels": [20]}
+        blocks = {"name": "missing_blocks", "parameter": "fraction", "levels": [0.3], "options": {"steps": 4}}
+        declared = {
+            "name": "ragged-4",
+            "version": 1,
+            "dataset": "made-ragged",
+            "horizon": 4,
+            "period": 3,
+            "max_context": 40,
+            "split": {"kind": "rolling", "windows": 2},
+            "normalisation": "zscore",
+            "space": "units",
+            "conditions": {
+                "robustness": [{"disturbance": white}, {"disturbance": blocks}],
+                "generalisation": {"not_applicable": "there are no other series"},
+            },
+            "metrics": ["mse", "mae", "smape", "mase"],
+            "primary": "mase",
+            "unit": {"kind": "series"},
+        }
+        return Task.model_validate(declared | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ragged():
+    """Makes a store of series in memory: lengths 17, 30, 60 and 100, covariates of every kind, no step missing."""
+    import xarray as xr
+
+    def make(
+        sizes: tuple[int, ...] = (17, 30, 60, 100), channels: int = 1, seed: int = 0, dated: bool = True
+    ) -> xr.Dataset:
+        random = np.random.default_rng(seed)
+        rows = sum(sizes)
+        level = np.repeat(10.0 ** np.arange(len(sizes)), sizes)[:, None]
+        values = level * (
+            5 + np.sin(np.arange(rows) * 2 * np.pi / 3)[:, None] + random.random((rows, channels))
+        )
+        known = np.arange(rows, dtype=np.float32)[:, None] / rows
+        dataset = xr.Dataset(
+            {
+                "value": (("observation", "channel"), values),
+                "row_size": ("series", np.array(sizes)),
+                "known_covariates": (("observation", "known_covariate"), known),
+                "past_covariates": (("observation", "past_covariate"), -known),
+                "static": (("series", "feature"), np.arange(len(sizes), dtype=np.float32)[:, None]),
+                "categorical": (("series", "attribute"), np.arange(len(sizes))[:, None] % 2),
+            },
+            {
+                "series": [f"s{number}" for number in range(len(sizes))],
+                "channel": [f"c{number}" for number in range(channels)],
+                "known_covariate": ["price"],
+                "past_covariate": ["sales"],
+                "feature": ["area"],
+                "attribute": ["kind"],
+            },
+        )
+        if not dated:
+            return dataset
+        dataset = dataset.assign(
+            start=("series", np.datetime64("2024-01-31", "ns") + np.arange(len(sizes)) * 86400 * 10**9)
+        )
+        return dataset.assign_attrs(step="P1D")
+
+    return make
+
+
+@pytest.fixture
+def open_ragged(ragged, ragged_task):
+    """Opens a task on series in memory: `open_ragged(dataset, **changes of the task)`."""
+    from tsbench.data.collection import of_dataset
+    from tsbench.data.collection_data import CollectionData
+
+    def open_(dataset: Any = None, **changes: Any) -> CollectionData:
+        made = ragged() if dataset is None else dataset
+        return CollectionData.of(ragged_task(**changes), of_dataset(made, "made-ragged", "recipe", "content"))
+
+    return open_

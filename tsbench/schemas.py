@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tsbench import atomic
-from tsbench.contracts import DatasetCard, ModelCard, Result, Strict, Suite, Task
+from tsbench.contracts import Corpus, DatasetCard, ModelCard, Result, Strict, Suite, Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference" / "schemas"
 
@@ -17,6 +17,7 @@ TYPES: dict[str, type[Strict]] = {
     "result": Result,
     "task": Task,
     "suite": Suite,
+    "corpus": Corpus,
     "dataset_card": DatasetCard,
     "model_card": ModelCard,
 }

@@ -1,4 +1,4 @@
-"""Naive 2: the last seasonally adjusted value, with the season put back on (M4 competition, Makridakis 2020)."""
+"""Naive 2: the last seasonally adjusted value, with its season put back on (M4, Makridakis et al. 2020)."""
 
 import math
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ def is_seasonal(series: torch.Tensor, own: torch.Tensor, period: int) -> torch.T
 def seasonal_index(series: torch.Tensor, own: torch.Tensor, period: int) -> torch.Tensor:
     """Index of each phase by classical multiplicative decomposition, with mean 1.
 
-    The trend is a centred moving average over a period; where the period is even, over one step more with half
-    weights at its ends. The index is the mean ratio of series to trend at each phase.
+    The trend is a centred moving average over a period; where the period is even, over one step more with
+    half weights at its ends. The index is the mean ratio of series to trend at each phase.
 
     Args:
         series: shape (series, time), float64, above 0 where `own`.

@@ -45,6 +45,7 @@ class Hyperparameters:
         channel_independent: one network for each channel on its own; false: the channel-dependent variant.
         norm: normalise each window by its own mean and standard deviation, with a learned affine map, and
             undo it on the forecast.
+        marks: embed the calendar of each step beside its value.
         future_marks: add the embedded marks of the forecast steps before the projection.
         minute_mark: read the minute of the hour too, where the task has it; the official scripts read
             quarter-hours and ten minutes with the marks of hourly data.
@@ -62,6 +63,7 @@ class Hyperparameters:
     dropout: float = 0.1
     channel_independent: bool = True
     norm: bool = True
+    marks: bool = True
     future_marks: bool = False
     minute_mark: bool = True
     official_mark_order: bool = False
@@ -75,6 +77,8 @@ class Hyperparameters:
             raise ValueError(f"down_sampling_layers must not be negative, not {self.down_sampling_layers}")
         if self.down_sampling_window < 2:
             raise ValueError(f"down_sampling_window must be at least 2, not {self.down_sampling_window}")
+        if self.future_marks and not self.marks:
+            raise ValueError("future_marks needs marks")
         if self.moving_average % 2 == 0 or self.moving_average < 1:
             raise ValueError(f"moving_average must be odd and positive, not {self.moving_average}")
         if not 0 <= self.dropout < 1:
@@ -95,7 +99,7 @@ class TimeMixer(NeuralForecaster):
         super().__init__(shape)
         self.chosen = chosen = hyperparameters or Hyperparameters()
         lengths = resolutions(shape.context, chosen)
-        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark)
+        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark) if chosen.marks else []
         if chosen.future_marks:
             _check_same_marks(shape)
             self.uses = self.uses | {"future_covariates"}  # type: ignore[misc]

@@ -62,3 +62,18 @@ def test_naive_forecasts_do_not_depend_on_the_look_back(shape_of, kind):
 def test_seasonal_naive_refuses_a_look_back_shorter_than_a_season(shape_of):
     with pytest.raises(InputError, match="seasonal_naive needs a context of at least the period 24, not 23"):
         SeasonalNaive(shape_of(23, 5))
+
+
+PADDED = {"context": torch.tensor([[[0.0], [0.0], [6.0], [8.0]], [[1.0], [2.0], [3.0], [4.0]]]),
+          "length": torch.tensor([2, 4])}  # fmt: skip
+"""Two windows of one channel; the first has two steps of padding."""
+
+
+def test_window_mean_leaves_padding_out(shape_of):
+    assert WindowMean(shape_of(4, 1)).predict(PADDED).values.flatten().tolist() == [7.0, 2.5]
+
+
+def test_seasonal_naive_repeats_the_mean_of_less_than_a_season(shape_of):
+    forecast = SeasonalNaive(shape_of(4, 4, period=3)).predict(PADDED).values[..., 0]
+
+    assert forecast.tolist() == [[7.0] * 4, [2.0, 3.0, 4.0, 2.0]]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tsbench.contracts import InputError
-from tsbench.models.time_moe.corpus.binary import BinarySet, write_binary
-from tsbench.models.time_moe.corpus.sequences import InMemory, Normalised, open_sequences
+from tsbench.data.sequences.binary import BinarySet, write_binary
+from tsbench.data.sequences.formats import InMemory, Normalised, open_sequences
 from tsbench.models.time_moe.corpus.windows import PackedWindows, PaddedWindows
 
 FINITE = st.floats(-1e4, 1e4, width=32)

@@ -52,7 +52,7 @@ class TestTheOfficialFixture:
         with safe_open(path, "pt") as file:
             config = json.loads(file.metadata()["config"])
 
-        def load(official_mark_order: bool, **shape) -> TimeMixer:
+        def load(official_mark_order: bool, marks: bool = True, **shape) -> TimeMixer:
             chosen = Hyperparameters(
                 d_model=config["d_model"],
                 d_ff=config["d_ff"],
@@ -61,6 +61,7 @@ class TestTheOfficialFixture:
                 down_sampling_window=config["down_sampling_window"],
                 moving_average=config["moving_avg"],
                 official_mark_order=official_mark_order,
+                marks=marks,
             )
             shape = shape_of(config["seq_len"], config["pred_len"], channels=config["enc_in"], **shape)
             model = TimeMixer(shape, chosen)
@@ -86,6 +87,13 @@ class TestTheOfficialFixture:
         forecast = loaded(official)({"context": tensors["input/x"], "past_covariates": marks})
 
         torch.testing.assert_close(forecast, tensors["output_same_marks"], atol=1e-5, rtol=0)
+
+    def test_its_output_without_marks_is_reproduced_where_they_are_switched_off(self, loaded, tensors):
+        batch = {"context": tensors["input/x"], "past_covariates": tensors["input/x_mark"]}
+
+        forecast = loaded(False, marks=False)(batch)
+
+        torch.testing.assert_close(forecast, tensors["output_no_mark"], atol=1e-5, rtol=0)
 
     @pytest.mark.parametrize("names", [calendar_names("PT1H", dated=True), ()])
     def test_its_output_without_marks_is_reproduced(self, loaded, tensors, names):
@@ -271,6 +279,16 @@ def test_the_minute_of_the_hour_is_read_or_left_out(shape_of, minute, columns): 
     assert model.enc_embedding.temporal_embedding["embed"].in_features == len(columns)
 
 
+@pytest.mark.parametrize("independent", [True, False])
+def test_marks_are_left_out_where_the_official_script_reads_none(shape_of, independent):
+    shape, batch = shape_of(48, 24, channels=3), batch_of()
+    model = model_of(shape, marks=False, channel_independent=independent)
+
+    assert torch.equal(model(batch), model({"context": batch["context"]}))
+    # Held all the same, as in the official weights.
+    assert model.enc_embedding.temporal_embedding["embed"].weight.shape[1] == 4
+
+
 @pytest.mark.parametrize(
     ("context", "chosen"), [(16, {}), (16, DEPENDENT), (10, {"down_sampling_layers": 0})]
 )
@@ -347,3 +365,8 @@ def test_the_rows_of_a_sample_are_its_channels(shape_of):
 
     assert [one.shape for one in scales] == [(4, 48, 3), (4, 24, 3), (4, 12, 3)]
     torch.testing.assert_close(scales[2], rearrange(series, "b (t w) n -> b t n w", w=4).mean(dim=-1))
+
+
+def test_marks_of_the_horizon_need_marks_of_the_past():
+    with pytest.raises(ValueError, match="future_marks needs marks"):
+        Hyperparameters(marks=False, future_marks=True)

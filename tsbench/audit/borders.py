@@ -7,11 +7,13 @@ import torch
 
 from tsbench import registry
 from tsbench.contracts import Split, Task
+from tsbench.data.collection_data import CollectionData
 from tsbench.data.sample_data import SampleData
 from tsbench.data.series_data import SeriesData
 from tsbench.data.windows import Windows
 
 from .cells import cell_faults, sample_counts
+from .collections import collection_counts, drawn_faults, origin_faults
 from .excerpt import spread_with_ends
 from .subject import PARTS, Finding, Subject
 
@@ -26,6 +28,11 @@ def borders(subject: Subject) -> Finding:
         return Finding("borders", f"{sample_counts(subject)}, by their labels", tuple(faults))
     counts, faults = {}, []
     for name, data in subject.data.items():
+        if isinstance(data, CollectionData):
+            found = [*origin_faults(data, subject.context), *drawn_faults(data, subject.context)]
+            faults += [f"{name}: {fault}" for fault in found]
+            counts[name] = collection_counts(data, subject.context).removeprefix(f"{name} ")
+            continue
         assert isinstance(data, SeriesData)
         faults += [f"{name}: {fault}" for fault in _row_faults(data, subject.context)]
         counts[name] = " + ".join(str(len(data.windows(part, subject.context))) for part in PARTS)

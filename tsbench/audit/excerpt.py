@@ -18,6 +18,7 @@ import torch
 from tsbench.contracts import Scenario
 from tsbench.data import series_data, store
 from tsbench.data.cases import Cases
+from tsbench.data.collection_cases import RollingWindows
 from tsbench.data.sample_data import SampleData
 from tsbench.data.samples import Samples
 from tsbench.data.series_data import SeriesData
@@ -64,6 +65,8 @@ def thin(cases: Cases, wanted: int) -> Cases:
     chosen = spread_with_ends(len(cases), wanted)
     if isinstance(cases, Windows):
         return replace(cases, origins=cases.origins[chosen])
+    if isinstance(cases, RollingWindows):
+        return cases.of(chosen)
     assert isinstance(cases, Samples)
     return replace(cases, rows=cases.rows[chosen])
 

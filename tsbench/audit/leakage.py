@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from tsbench.contracts import LabelledSplit, Scenario
+from tsbench.contracts import LabelledSplit, RollingSplit, Scenario
 from tsbench.data.batch import Batch
+from tsbench.data.collection_data import CollectionData
 from tsbench.data.disturbances import disturb
 from tsbench.data.sample_data import SampleData
 from tsbench.data.series_data import SeriesData
@@ -14,6 +15,7 @@ from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Presenter
 
 from .borders import declared_borders
+from .collections import declared_origins, other_futures, with_other_values
 from .excerpt import with_other_rows, with_other_samples
 from .subject import SCENARIOS, Candidate, Finding, Subject, places
 
@@ -82,8 +84,15 @@ def _changed_futures(subject: Subject) -> Iterator[tuple[TaskData, Scenario, int
                 yield data, scenario, case, changed
         return
     for name, opened in subject.data.items():
-        assert isinstance(opened, SeriesData)
         here = [scenario for scenario in scenarios if scenario.dataset == name]
+        if isinstance(opened, CollectionData):
+            windows = opened.windows("test", subject.context)
+            for case in places(len(windows), ORIGINS):
+                replaced = with_other_values(opened, other_futures(opened, windows, case), random)
+                for scenario in here:
+                    yield opened, scenario, case, replaced
+            continue
+        assert isinstance(opened, SeriesData)
         cases = opened.windows("test", subject.context)
         for case in places(len(cases), ORIGINS):
             origin = int(cases.origins[case])
@@ -109,6 +118,11 @@ def _forecast(
 def _with_other_parts(data: TaskData, *, validation: bool) -> TaskData:
     """The task opened anew on another test part, or on another validation and test part."""
     random = np.random.default_rng(1)
+    if isinstance(data, CollectionData):
+        assert isinstance(data.task.split, RollingSplit)
+        parts = list(declared_origins(data.task.split, data.collection.sizes, data.task.horizon))
+        ends = [origins["end"] if validation else origins["test"] or origins["end"] for origins in parts]
+        return with_other_values(data, np.array([max(0, one[0]) for one in ends]), random)
     if isinstance(data, SeriesData):
         train, until_test, _ = declared_borders(data.task, len(data.table.values))
         start = train if validation else until_test

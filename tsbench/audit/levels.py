@@ -7,6 +7,7 @@ import torch
 
 from tsbench.contracts import Scenario
 from tsbench.data.batch import Batch
+from tsbench.data.disturbances import own_steps
 from tsbench.data.task_data import TaskData
 
 SIGMAS = 5
@@ -21,6 +22,10 @@ Measure = Callable[[TaskData, Scenario, Batch, Batch], str | None]
 
 def level_fault(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
     """What is wrong with the size of a disturbance, or None; one without a measure must change something."""
+    if "length" in clean:
+        padding = ~own_steps(clean)
+        if not torch.equal(disturbed["context"][padding], clean["context"][padding]):
+            return "padding is disturbed"
     if scenario.disturbance in MEASURES:
         return MEASURES[scenario.disturbance](data, scenario, clean, disturbed)
     return "nothing is disturbed" if torch.equal(clean["context"], disturbed["context"]) else None
@@ -28,9 +33,14 @@ def level_fault(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Bat
 
 def _white_noise(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
     """Power of the noise below the training variance of each variable, in dB."""
-    spread = data.scale.std / data.scale.factor  # in model space, (channel,)
-    noise = (disturbed["context"].double() - clean["context"].double())[..., spread > 0] / spread[spread > 0]
-    return _decibel_fault(1.0, float(noise.square().mean()), scenario)
+    scale = data.scale.of(clean)
+    noise = disturbed["context"].double() - clean["context"].double()
+    spread = (scale.std / scale.factor).expand_as(noise)  # in model space
+    # A variable that never changes has no noise, nor has padding.
+    counted = spread > 0
+    if "length" in clean:
+        counted = counted & own_steps(clean)[..., None]
+    return _decibel_fault(1.0, float((noise[counted] / spread[counted]).square().mean()), scenario)
 
 
 def _sample_white_noise(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tsbench.contracts import Forecast, Scenario
+from tsbench.data.collection_cases import RollingWindows
 from tsbench.data.disturbances import disturb
 from tsbench.data.series_data import SeriesData
 from tsbench.data.task_data import TaskData
@@ -96,7 +97,9 @@ def _tallied(data: TaskData, scenario: Scenario, scored: Scored) -> dict[str, fl
             scored.forecast, values=values[part] if scored.forecast.kind == "point" else values[:, part]
         )
         mask = None if scored.valid is None else scored.valid[part]
-        tally.update(forecast, scored.observed[part], mask, scored.seasonal.__getitem__, part)
+        # One number a channel, or numbers of each case.
+        seasonal = {power: one if one.ndim == 1 else one[part] for power, one in scored.seasonal.items()}
+        tally.update(forecast, scored.observed[part], mask, seasonal.__getitem__, part)
     return tally.values()
 
 
@@ -133,12 +136,18 @@ def _space_faults(subject: Subject) -> list[str]:
     dtype = torch.complex64 if is_complex(subject.task.view) else torch.float32
     shape = data.forecast_shape(2, subject.context)
     given = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    cases, index = data.test_cases(subject.scenarios[0], subject.context), torch.tensor([0, 1])
     wanted, shift, factor = given.numpy(), data.scale.shift.numpy(), data.scale.factor.numpy()
-    if subject.task.space == "units" and isinstance(data, SeriesData):
+    if subject.task.space == "units" and isinstance(cases, RollingWindows):
+        columns = list(cases.held.target_index)
+        own = cases.series[index].numpy()[:, None], columns
+        wanted = wanted * factor[own][:, None] + shift[own][:, None]
+    elif subject.task.space == "units" and isinstance(data, SeriesData):
         columns = [data.table.variables.index(name) for name in data.targets]
         wanted = wanted * factor[columns] + shift[columns]
     elif subject.task.space == "units":
         wanted = np.real(wanted) * factor[0] + shift[0] + 1j * (np.imag(wanted) * factor[1] + shift[1])
-    if np.allclose(data.to_metric_space(given).numpy(), wanted, rtol=TOLERANCE, atol=TOLERANCE * 1e-3):
+    found = cases.to_metric_space(given, index).numpy()
+    if np.allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE * 1e-3):
         return []
     return [f"forecasts are not scored in {subject.task.space}"]

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from tsbench.contracts import LabelledSplit
+from tsbench.data.collection_data import CollectionData
 from tsbench.data.sample_data import SampleData
 from tsbench.data.series_data import SeriesData
 
 from .borders import declared_borders
+from .collections import scale_faults
 from .subject import Finding, Subject
 
 TOLERANCE = 1e-9
@@ -24,6 +26,10 @@ def scale(subject: Subject) -> Finding:
         return _of_samples(subject)
     faults, compared = [], []
     for name, data in subject.data.items():
+        if isinstance(data, CollectionData):
+            faults += [f"{name}: {fault}" for fault in scale_faults(data, subject.context)]
+            compared.append(f"series of {name}")
+            continue
         assert isinstance(data, SeriesData)
         train = declared_borders(data.task, len(data.table.values))[0]
         faults += [f"{name}: {fault}" for fault in _row_faults(data, train)]

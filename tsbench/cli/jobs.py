@@ -23,6 +23,7 @@ ModelName = Annotated[
 TaskName = Annotated[str | None, typer.Argument(help="A task; leave it out with --data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Pairs = list[str] | None
+FIT_COLUMNS = ("seed", "loss", "epochs", "parameters", "seconds")
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +55,18 @@ def model_options(
     train: Annotated[Pairs, typer.Option("--train", metavar="NAME=VALUE", help="A training setting.")] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Weights to load strictly: a safetensors file, or a folder that the model reads."),
+        typer.Option(
+            help="Weights to load strictly: the run folder of a fit, a safetensors file, a folder that the "
+            "model reads, or OWNER/NAME of such a folder on the Hugging Face hub."
+        ),
+    ] = None,
+    fine_tune: Annotated[
+        bool | None,
+        typer.Option(
+            "--fine-tune/--zero-shot",
+            help="Fit given weights on the task, or only evaluate them; default: the weights of a fit are "
+            "only evaluated, unless the model's card says otherwise.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[
@@ -111,8 +123,20 @@ def takes(*groups: Callable[..., None]) -> Callable[[Callable[..., None]], Calla
 
 
 @takes(data_options, model_options, conduct_options)
-def fit(given: dict[str, Any], model: ModelName, task: TaskName = None, as_json: AsJson = False) -> None:
-    """Fit a model on a task. Shows validation only; test targets are not read."""
+def fit(
+    given: dict[str, Any],
+    model: ModelName,
+    task: TaskName = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="Pretrain on the corpus that this YAML file declares, instead of a task."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model on a task or a corpus. Shows validation only; test targets are not read."""
+    if corpus is not None:
+        _pretrain(model, task, corpus, given, as_json)
+        return
     _print_fits(_run_jobs(model, task, given, "fit"), as_json)
 
 
@@ -153,6 +177,47 @@ def score(
     output.note(f"Result: {folder}")
 
 
+def _pretrain(model: str, task: str | None, corpus: Path, given: dict[str, Any], as_json: bool) -> None:
+    if task is not None or given["data"] is not None:
+        raise InputError(f"Give a task, --data or --corpus {corpus}, one of them")
+    from tsbench.jobs.corpus_job import pretrain
+
+    found = pretrain(
+        model,
+        corpus,
+        seeds=_seeds(given["seed"], given["seeds"]),
+        options=_options(given),
+        conduct=_conduct(given),
+    )
+    if as_json:
+        output.as_json(
+            [
+                {
+                    "model": one.job.model.name,
+                    "corpus": one.job.corpus.name,
+                    "seed": one.job.seed,
+                    "run_folder": str(one.job.folder),
+                    "reused": one.reused,
+                    "fit": one.fit,
+                }
+                for one in found
+            ]
+        )
+        return
+    title = f"{found[0].job.model.name} on corpus {found[0].job.corpus.name}: held-out series"
+    rows = [_fit_row(one.job.seed, one.fit) for one in found]
+    output.table(FIT_COLUMNS, rows, title=title)
+    for one in found:
+        output.note(f"Run folder: {one.job.folder}")
+    output.note(f"Next: tsbench run {found[0].job.model.name} TASK --weights {found[0].job.folder}")
+
+
+def _fit_row(seed: int, fit: dict[str, Any]) -> list[Any]:
+    cost = fit.get("cost", {})
+    epochs = cost.get("detail", {}).get("epochs")
+    return [seed, fit.get("validation_loss"), epochs, fit.get("parameters"), cost.get("seconds")]
+
+
 def _run_suite(name: str, seeds: int | None, conduct: "Conduct", as_json: bool) -> None:
     from tsbench import registry
     from tsbench.jobs.run import run_suite
@@ -187,15 +252,10 @@ def _print_fits(outcomes: "list[Outcome]", as_json: bool) -> None:
     if as_json:
         output.as_json([_as_json(outcome) for outcome in outcomes])
         return
-    rows = []
-    for outcome in outcomes:
-        cost = outcome.fit.get("cost", {})
-        epochs = cost.get("detail", {}).get("epochs")
-        loss = outcome.fit.get("validation_loss")
-        rows.append([outcome.job.seed, loss, epochs, outcome.fit.get("parameters"), cost.get("seconds")])
+    rows = [_fit_row(outcome.job.seed, outcome.fit) for outcome in outcomes]
     first = outcomes[0].job
     title = f"{first.model.name} on {first.task.name}, context {first.context}: validation"
-    output.table(["seed", "loss", "epochs", "parameters", "seconds"], rows, title=title)
+    output.table(FIT_COLUMNS, rows, title=title)
     for outcome in outcomes:
         output.note(f"Run folder: {outcome.job.folder}")
 
@@ -293,7 +353,7 @@ def _task(name: str | None, given: dict[str, Any]) -> "str | Task":
 def _options(given: dict[str, Any]) -> "Options":
     from tsbench.jobs.job import Options
 
-    same = ("context", "weights", "device", "threads", "batch_size", "drop_last")
+    same = ("context", "weights", "fine_tune", "device", "threads", "batch_size", "drop_last")
     return Options(
         hyperparameters=_pairs(given["set_"], "--set"),
         training=_pairs(given["train"], "--train"),

@@ -106,7 +106,9 @@ def show(
     """Show a Result: scores per condition, cost, where it comes from."""
     path, result = _find(name, _runs(runs))
     if as_json:
-        output.as_json({"folder": str(path), **result.model_dump(mode="json")})
+        from tsbench.contracts import leakage_of
+
+        output.as_json({"folder": str(path), "leakage": leakage_of(result), **result.model_dump(mode="json")})
         return
     conditions = list(result.scenarios)
     scores = [
@@ -161,6 +163,8 @@ def _track(result: "Result") -> str:
 
 
 def _facts(path: Path, result: "Result") -> Iterable[tuple[str, Any]]:
+    from tsbench.contracts import leakage_of
+
     made = result.provenance
     yield "folder", path
     yield "track", _track(result)
@@ -174,7 +178,8 @@ def _facts(path: Path, result: "Result") -> Iterable[tuple[str, Any]]:
     if result.parity:
         yield "parity settings", f"{_pairs(result.parity)}; not ranked"
     for part in result.trained_on:
-        yield "trained on", f"{part.dataset}, {part.start} to {part.end}"
+        yield f"trained on ({part.stage})", f"{part.dataset}, {part.start} to {part.end}"
+    yield "leakage", leakage_of(result)
     for name, recipe in result.task.recipe.items():
         yield "data", f"{name}, recipe {recipe}, content {result.task.content.get(name, 'unknown')}"
     yield "weights", result.model.weights

@@ -1,16 +1,20 @@
 """The suite's words as types. Imports pydantic, numpy and typing only; never torch."""
 
 from .conditions import CONDITIONS, Condition, Conditions, NotApplicable, Scenario, averages
+from .corpus import Corpus, Member
 from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Variant
 from .errors import InputError, JobFailed
 from .forecast import Forecast, ForecastKind
-from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, TaskShape
+from .leakage import Leakage, leakage_of
+from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
 from .result import (
+    DataRange,
     ModelRecord,
     Result,
     ResultProvenance,
     StageCost,
     TaskRecord,
+    TestedOn,
     Track,
     TrainedOn,
 )
@@ -20,10 +24,11 @@ from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
-    "CONDITIONS", "Condition", "Conditions", "DatasetCard", "Forecast", "ForecastKind", "InputError",
-    "JobFailed", "LabelledSplit", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable",
-    "Paper", "Provenance", "PublishedFigure", "Result", "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario",
-    "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
-    "TaskRecord", "TaskShape", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages",
-    "canonical_hash", "parse",
+    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "Forecast",
+    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
+    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance",
+    "PublishedFigure", "PublishedWeights", "Result", "ResultProvenance", "RollingSplit", "SampleLayout",
+    "Scenario", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
+    "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant",
+    "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

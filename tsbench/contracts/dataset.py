@@ -1,10 +1,12 @@
 """What a dataset declares about itself (card.yaml) and the record of how a store was made."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from .strict import Strict, canonical_hash
+
+Checksum = Annotated[str, Field(pattern=r"^(sha256|md5):[0-9a-f]+$")]
 
 
 class SourceFile(Strict):
@@ -12,9 +14,12 @@ class SourceFile(Strict):
 
     name: str
     url: str | None = None
-    checksum: str | None = Field(None, pattern=r"^(sha256|md5):[0-9a-f]+$")
+    checksum: Checksum | None = None
+    """Of the file behind `url`."""
     alternatives: tuple[str, ...] = ()
     """Other file names under which the same content is passed around (compressed, renamed)."""
+    alternative_checksums: tuple[Checksum, ...] = ()
+    """Of the forms of `alternatives` that have been published too."""
 
 
 class Sentinel(Strict):

@@ -4,7 +4,7 @@
 scenario and independent unit, primary metric). Column names of both tables are fixed here.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -82,18 +82,36 @@ class TaskRecord(Strict):
     content: dict[str, str]
 
 
-class TrainedOn(Strict):
-    """A range of data that the weights have seen, first and last value included.
+class DataRange(Strict):
+    """A range of data, first and last value included.
 
     `start` and `end` are ISO 8601 stamps, or positions in a series without stamps: from 0 on, or from −1 back
-    where series of different length were left out to the same distance from their end.
+    where series of different length were left out to the same distance from their end; or the label of a part
+    of independent samples.
     """
 
     dataset: str
     series: tuple[str, ...] | Literal["all"] = "all"
+    without: tuple[str, ...] = ()
+    """Series that are left out of `all`."""
     variables: tuple[str, ...] | Literal["all"] = "all"
     start: str
     end: str
+    files: str | None = None
+    """Hash of the published files that the data set was made of: two data sets of the same files are one."""
+
+
+class TrainedOn(DataRange):
+    """A range of data that the weights have seen."""
+
+    stage: str = "fit"
+
+
+class TestedOn(DataRange):
+    """A range of data in test windows: as targets, or as inputs beyond the task's training part."""
+
+    __test__: ClassVar[bool] = False  # pytest takes classes of such a name for tests
+    role: Literal["inputs", "targets"]
 
 
 class ResultProvenance(Strict):
@@ -119,6 +137,8 @@ class Result(Strict):
     seed: int
     track: Track
     trained_on: tuple[TrainedOn, ...]
+    tested_on: tuple[TestedOn, ...] = ()
+    """What the scores were computed on; `leakage` compares it with `trained_on`. Empty in older Results."""
     forecast_kind: Literal["point", "quantiles", "samples"] = "point"
     primary: str
     scores: dict[str, dict[str, float | None]]
@@ -133,7 +153,7 @@ class Result(Strict):
     parity: dict[str, Any] = {}
     """Deviations from the protocol that were asked for by name (`drop_last`); such a Result is not ranked."""
     cost: dict[str, StageCost]
-    """Stage (`fit`, `predict`) → cost."""
+    """Stage (`pretraining`, `fit`, `predict`) → cost."""
     provenance: ResultProvenance
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """How a task divides its data into training, validation and test part.
 
-By rows or shares of one series, by labels of samples, or by rolling windows at the end of each of many series.
+By rows or shares of one series, by labels of samples, or by rolling windows at the end of many series.
 """
 
 import math

@@ -137,7 +137,9 @@ class Task(Strict):
         kinds = {"labels": "sample", "rolling": "series"}
         wanted = kinds.get(self.split.kind, "window_block")
         if self.unit.kind != wanted:
-            raise ValueError(f"the unit of a split by {self.split.kind} is `{wanted}`, not `{self.unit.kind}`")
+            raise ValueError(
+                f"the unit of a split by {self.split.kind} is `{wanted}`, not `{self.unit.kind}`"
+            )
         if wanted != "window_block" and self.unit.windows is not None:
             raise ValueError("`windows` of a unit are those of a `window_block`")
         return self

@@ -1,10 +1,10 @@
-"""Reads a prepared store of series of different length: one flat array of values, and where each series begins.
+"""Reads a prepared store of series of different length: a flat array of values, and where each begins.
 
 The layout is a contiguous ragged array (CF 1.11, section 9.3.3): `value(observation)` or `value(observation,
-channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each series
-(with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation, known_covariate)`,
-`past_covariates(observation, past_covariate)`, `static(series, feature)` and `categorical(series, attribute)`.
-A store of one time series is a collection of one.
+channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each
+series (with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation,
+known_covariate)`, `past_covariates(observation, past_covariate)`, `static(series, feature)` and
+`categorical(series, attribute)`. A store of one time series is a collection of one.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ import xarray as xr
 from tsbench.contracts import InputError
 
 from . import prepare, store
+from .adapter import Size
 from .series import SeriesTable, read_series
 from .steps import irregularities, stamps_at, step_seconds
 
@@ -123,16 +124,16 @@ class SeriesCollection:
         return replace(self, values=np.ascontiguousarray(self.values[:, columns]), channels=chosen)
 
 
-def read_collection(name: str) -> SeriesCollection:
-    """Read the store of data set `name`, preparing it first where it is missing.
+def read_collection(name: str, size: Size = "full") -> SeriesCollection:
+    """Read the store of data set `name` in that size, preparing it first where it is missing.
 
     Raises:
         InputError: where the store cannot be prepared, is damaged, or does not hold series.
     """
-    path = prepare.ensure(name)
+    path = prepare.ensure(name, size)
     opened, provenance = store.open_store(path), store.read_provenance(path)
     if "row_size" not in opened:
-        return of_table(read_series(name))
+        return of_table(read_series(name, size))
     return of_dataset(opened, name, provenance.recipe, provenance.content)
 
 
@@ -220,12 +221,16 @@ def fill_rows_forward(values: np.ndarray, sizes: np.ndarray, start: np.ndarray) 
 def _check_layout(opened: xr.Dataset, name: str) -> None:
     held = ", ".join(map(str, opened.data_vars))
     if "value" not in opened or opened["value"].dims not in (("observation",), ("observation", "channel")):
-        raise InputError(f"'{name}' holds no value(observation) or value(observation, channel); it has {held}")
+        raise InputError(
+            f"'{name}' holds no value(observation) or value(observation, channel); it has {held}"
+        )
     if opened["value"].dtype.kind not in "fiu":
         raise InputError(f"'{name}': value is {opened['value'].dtype}, not a real number")
     for array, dimensions in LAYOUT.items():
         if array in opened and opened[array].dims != dimensions:
-            raise InputError(f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}")
+            raise InputError(
+                f"'{array}' of '{name}' has the dimensions {opened[array].dims}, not {dimensions}"
+            )
 
 
 def _columns(opened: xr.Dataset, array: str, sizes: np.ndarray | None) -> Columns:

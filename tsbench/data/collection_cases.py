@@ -53,7 +53,7 @@ class HeldSeries:
     period: int
 
     def covariates(self, series: torch.Tensor, rows: torch.Tensor, *, past_only: bool) -> torch.Tensor:
-        """Calendar, then known covariates, then where asked those of the past, shape (sample, time, column)."""
+        """Calendar, known covariates, and where asked those of the past, shape (sample, time, column)."""
         parts = [self.known[rows]]
         if self.calendar and self.starts is not None and self.step is not None:
             position = (rows - self.first[series][:, None]).numpy()
@@ -148,7 +148,7 @@ class RollingWindows(Cases):
         return self.held.truth[ahead], self._valid(ahead, inside)
 
     def to_metric_space(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        """Forecasts of some cases in model space, (..., sample, lead_time, target), where they are scored."""
+        """Forecasts of some cases, (..., sample, lead_time, target), in the space of the scores."""
         return values if self.held.normalised else self._target_scale(index).to_units(values.double())
 
     def from_units(self, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -158,8 +158,8 @@ class RollingWindows(Cases):
     def seasonal_error(self, index: torch.Tensor, power: int = 1) -> torch.Tensor:
         """Mean of |seasonal difference|^power of all values of the series before each origin.
 
-        Hyndman and Koehler (2006), eq. 5, with what is known at the forecast origin, as fev and GIFT-Eval have
-        it; in M4, whose test part is one window, that is the training part.
+        Hyndman and Koehler (2006), eq. 5, with what is known at the forecast origin, as fev and GIFT-Eval
+        have it; in M4, whose test part is one window, that is what the competition gave out.
 
         Returns:
             float64, shape (sample, 1, target); NaN where the series is shorter than a season and one step.

@@ -1,12 +1,13 @@
-"""A task opened on a store of series of different length. Owns rolling origins, masks and per-series scales."""
+"""A task opened on a store of series of different length. Owns rolling origins, masks and scales."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tsbench.contracts import InputError, RollingSplit, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, RollingSplit, Scenario, Task, TaskShape, TestedOn, TrainedOn
 
 from .calendar import calendar_names
 from .cases import Cases
@@ -14,6 +15,7 @@ from .collection import SeriesCollection, fill_rows_forward, read_collection
 from .collection_cases import HeldSeries, RollingWindows, counts_by
 from .normalisation import SeriesScale, fit_series_scale
 from .task_data import Example, SplitName, TaskData
+from .tested import tested_on_collection
 
 EXAMPLE_CASES, EXAMPLE_CHANNELS = 3, 3
 
@@ -120,12 +122,13 @@ class CollectionData(TaskData):
             InputError: where the look-back is longer than the task allows or the split has no window.
         """
         if not 1 <= context <= self.task.max_context:
-            raise InputError(f"{self.task.id} allows a context of 1 to {self.task.max_context}, not {context}")
+            longest = self.task.max_context
+            raise InputError(f"{self.task.id} allows a context of 1 to {longest}, not {context}")
         first, count, step = self._origins[split]
         series = np.repeat(np.arange(len(count)), count)
         if not len(series):
             raise InputError(
-                f"'{self.name}' is too short for {self.task.id}: no series leaves a window for the {split} part"
+                f"'{self.name}' is too short for {self.task.id}: no series has a window in the {split} part"
             )
         number = np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)
         origins = np.repeat(self.collection.first + first, count) + number * step
@@ -173,13 +176,16 @@ class CollectionData(TaskData):
         return self.collection.content
 
     def trained_on(self) -> TrainedOn:
-        """First and last time stamp of the training parts; without stamps positions, the last from the end."""
-        learned = np.flatnonzero(self._training_end > 0)
-        start, end = "0", str(int(self._training_end[0] - self.collection.sizes[0] - 1))
-        if self.collection.dated:
-            start = min(self.collection.stamp(one, 0) for one in learned)
-            end = max(self.collection.stamp(one, int(self._training_end[one]) - 1) for one in learned)
-        return TrainedOn(dataset=self.name, variables=self.collection.channels, start=start, end=end)
+        """First and last position of the training parts, the last one from the end of each series.
+
+        Positions also where there are stamps: series that end at different times have no common last stamp.
+        """
+        end = str(int(self._training_end[0] - self.collection.sizes[0] - 1))
+        return TrainedOn(dataset=self.name, variables=self.collection.channels, start="0", end=end)
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """The test windows, and what their look-backs read after the training parts."""
+        return tested_on_collection(self.task, self.collection)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
         """Cases spread evenly over the series."""
@@ -260,7 +266,8 @@ def _refuse_missing(collection: SeriesCollection, task: Task) -> None:
     series = int(np.searchsorted(collection.first, rows[0], side="right")) - 1
     place = collection.stamp(series, int(rows[0] - collection.first[series]))
     raise InputError(
-        f"'{collection.name}' has {len(rows)} missing values, the first in '{collection.channels[columns[0]]}' "
-        f"of series '{collection.series[series]}' at {place}; {task.id} refuses missing values "
+        f"'{collection.name}' has {len(rows)} missing values, the first in "
+        f"'{collection.channels[columns[0]]}' of series '{collection.series[series]}' at {place}; "
+        f"{task.id} refuses missing values "
         "(a task with `missing: mask` masks them)"
     )

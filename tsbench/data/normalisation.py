@@ -25,8 +25,8 @@ class Scale:
     """An affine map of each variable, model = (units − shift) / factor, with the training mean and spread.
 
     Attributes:
-        shift, factor: of the map, float64, shape (channel,); (sample, 1, channel) where each sample of a batch
-            has a map of its own.
+        shift, factor: of the map, float64, shape (channel,); (sample, 1, channel) where each sample of a
+            batch has a map of its own.
         mean, std: mean and population standard deviation of the training part in the space at hand, float64,
             same shape.
     """

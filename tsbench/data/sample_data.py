@@ -1,6 +1,7 @@
 """A task opened on a store of independent samples. Owns parts by label, cells of scenarios, normalisation."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from tsbench.contracts import (
     Scenario,
     Task,
     TaskShape,
+    TestedOn,
     TrainedOn,
 )
 from tsbench.contracts.strict import canonical_hash, parse_json
@@ -147,6 +149,12 @@ class SampleData(TaskData):
         """The label of the training samples."""
         part = f"{self._split.coordinate}={self._split.train}"
         return TrainedOn(dataset=self.name, variables=(self._layout.context,), start=part, end=part)
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """The labels of the scenarios' samples."""
+        labels = dict.fromkeys(one.part or self._split.test for one in scenarios)
+        parts = [f"{self._split.coordinate}={label}" for label in labels]
+        return tuple(TestedOn(dataset=self.name, role="targets", start=part, end=part) for part in parts)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
         """The middle case."""

@@ -45,7 +45,7 @@ def seasonal_means(
 
 
 def _sum_up(totals: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-    """Running sums over the cases of one series; by themselves, so that large series leave small ones exact."""
+    """Running sums over the cases of each series by itself, so that large ones leave small ones exact."""
     _, group, sizes = torch.unique_consecutive(first, return_inverse=True, return_counts=True)
     rank = torch.arange(len(first)) - (sizes.cumsum(0) - sizes)[group]
     table = totals.new_zeros(2, len(sizes), int(sizes.max()), totals.shape[-1])

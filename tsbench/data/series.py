@@ -7,6 +7,7 @@ import numpy as np
 from tsbench.contracts import InputError
 
 from . import prepare, store
+from .adapter import Size
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class SeriesTable:
         return [self.variables.index(name) for name in names]
 
 
-def read_series(name: str) -> SeriesTable:
-    """Read the store of data set `name`, preparing it first where it is missing.
+def read_series(name: str, size: Size = "full") -> SeriesTable:
+    """Read the store of data set `name` in that size, preparing it first where it is missing.
 
     Raises:
         InputError: where the store cannot be prepared, is damaged, or does not hold one time series.
     """
-    path = prepare.ensure(name)
+    path = prepare.ensure(name, size)
     opened, provenance = store.open_store(path), store.read_provenance(path)
     columns, names, units = [], [], []
     for label, variable in opened.data_vars.items():

@@ -1,12 +1,13 @@
 """A task opened on a store of one time series. Owns splits, normalisation, masks and forecast origins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tsbench.contracts import InputError, Split, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, Scenario, Split, Task, TaskShape, TestedOn, TrainedOn
 
 from .calendar import calendar_features, calendar_names
 from .cases import Cases
@@ -14,6 +15,7 @@ from .missing import fill_forward
 from .normalisation import Scale, fit_scale
 from .series import SeriesTable, read_series
 from .task_data import Example, SplitName, TaskData
+from .tested import tested_on_table
 from .windows import Windows
 
 EXAMPLE_CASES, EXAMPLE_VARIABLES = 3, 3
@@ -155,6 +157,10 @@ class SeriesData(TaskData):
         """First and last time stamp of the training part."""
         start, end = self.table.stamp(0), self.table.stamp(self.borders[0] - 1)
         return TrainedOn(dataset=self.name, variables=self.table.variables, start=start, end=end)
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """The test part, and what its look-backs read after the training part."""
+        return tested_on_table(self.task, self.table, context)
 
     def choose_examples(self, cases: int) -> torch.Tensor:
         """Cases spread evenly over the test part."""

@@ -136,7 +136,8 @@ def stamps_at(start: np.ndarray, position: np.ndarray, step: str) -> np.ndarray:
         step: ISO 8601 duration.
 
     Example:
-        >>> stamps_at(np.array(["2024-01-31"], "datetime64[ns]"), np.array([1, 2]), "P1M").astype("datetime64[D]")
+        >>> last = np.array(["2024-01-31"], "datetime64[ns]")
+        >>> stamps_at(last, np.array([1, 2]), "P1M").astype("datetime64[D]")
         array(['2024-02-29', '2024-03-31'], dtype='datetime64[D]')
     """
     if step not in _MONTHS:

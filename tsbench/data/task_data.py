@@ -1,13 +1,14 @@
 """TaskData: a task opened on its store; what evaluation, training and jobs may ask of it, for any store."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 
-from tsbench.contracts import InputError, Scenario, Task, TaskShape, TrainedOn
+from tsbench.contracts import InputError, Scenario, Task, TaskShape, TestedOn, TrainedOn
 
 from .cases import Cases
 from .views import CASE_DIMENSIONS, VIEWS, target_dimensions
@@ -128,6 +129,10 @@ class TaskData(ABC):
     @abstractmethod
     def trained_on(self) -> TrainedOn:
         """The range of data that a model fitted on the training part has seen."""
+
+    def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
+        """Ranges of this data set that some scenarios are tested on; empty where the data cannot say."""
+        return ()
 
     @abstractmethod
     def choose_examples(self, cases: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ What this module imports, directly or not, is the code that a Result depends on:
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,18 +16,19 @@ import torch
 from tsbench import atomic
 from tsbench.contracts import (
     InputError,
-    JobFailed,
     ModelRecord,
     Result,
     ResultProvenance,
     StageCost,
     TaskRecord,
+    TestedOn,
     Track,
     TrainedOn,
     averages,
 )
 from tsbench.data.cases import batch_size_for
 from tsbench.data.task_data import TaskData
+from tsbench.data.tested import files_of
 from tsbench.evaluation.evaluate import Evaluation, Presenter, evaluate, view_of
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
@@ -38,8 +40,10 @@ from tsbench.training.source import FitReport, TaskSource
 from tsbench.training.weights import count_parameters, load_weights, save_weights, weights_hash
 
 from .attempts import Attempts
+from .fit_record import model_record, record_of
 from .fitted import FIT, WEIGHTS, read_fit, write_fit
 from .job import Job, versions
+from .stages import GivenWeights, Stage, named, stages_of
 
 FORECAST = "forecast.zarr"
 COST_SEQUENCES = 32
@@ -72,6 +76,7 @@ class Execution:
             raise InputError(f"{where}: the loss {self.settings.loss} is for tasks on plain time series")
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
+        self.fallbacks: Counter[str] = Counter()
         self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed, self.settings.loss)
         for name in ("fits", "uses", "predict"):
             if not hasattr(self.model, name):
@@ -82,7 +87,7 @@ class Execution:
     @property
     def fits(self) -> bool:
         """Whether there is anything to fit."""
-        return self.model.fits != "none" and hasattr(self.model, "fit")
+        return self.model.fits != "none" and hasattr(self.model, "fit") and not self.job.zero_shot
 
     def fit(self) -> dict[str, Any]:
         """Fit the model, or load the finished fit of an earlier call; returns the record of the fit.
@@ -95,10 +100,10 @@ class Execution:
         folder = self.job.folder
         if not self.fits:
             return {}
-        finished, given = read_fit(folder), self.job.options.weights
-        if given is not None and (given.is_dir() or not finished):
+        finished, given = read_fit(folder), self.job.given
+        if given is not None and (given.path.is_dir() or not finished):
             # A folder may give the model another shape than its hyper-parameters: also before a finished fit.
-            load_weights(self.model, given)
+            self._load_given(given)
         if finished and has_weights(self.model):
             load_weights(self.model, folder / WEIGHTS)
             return finished
@@ -107,7 +112,10 @@ class Execution:
         source = replace(self._source(), on_epoch=attempts.note)
         with measure(self.job.options.device) as meter:
             report = self.model.fit(source) or FitReport()
-        record = self._fit_record(report, meter, attempts)
+        record = record_of(
+            self.model, "fit", self.job.task.name, report, meter, attempts, self._task_range(), given
+        )
+        record["model"] = model_record(self.job.model.name, self.job.model.card.version, self.hyperparameters)
         if has_weights(self.model):
             save_weights(self.model, folder / WEIGHTS)
         # fit.json marks the fit as finished, so it is written last.
@@ -124,12 +132,13 @@ class Execution:
         """
         job = self.job
         fitted = read_fit(job.folder)
-        if job.options.weights is not None and not fitted:
-            load_weights(self.model, job.options.weights)
+        if job.given is not None and not fitted:
+            self._load_given(job.given)
         if isinstance(self.model, torch.nn.Module):
             self.model.to(job.options.device)
         with measure(job.options.device) as meter:
             evaluation = self._forecast_all(save_forecasts, report)
+        self.fallbacks = evaluation.fallbacks or Counter()
         result = self._result(evaluation, fitted, meter, command)
         write_result(
             job.result_folder,
@@ -173,25 +182,9 @@ class Execution:
             device=job.options.device,
         )
 
-    def _fit_record(self, report: FitReport, meter: Meter, attempts: Attempts) -> dict[str, Any]:
-        if report.validation_loss is not None and report.validation_loss != report.validation_loss:
-            raise JobFailed(f"{self.job.label}: the validation loss is not a number")
-        numbers = {key: value for key, value in report.detail.items() if isinstance(value, int | float)}
-        cost = StageCost(
-            seconds=attempts.seconds(),
-            flops=report.flops,
-            peak_memory_bytes=meter.peak_memory_bytes,
-            energy_joules=meter.energy_joules if attempts.count == 1 else None,
-            attempts=attempts.count,
-            detail={"epochs": report.epochs, **numbers},
-        )
-        return {
-            "validation_loss": report.validation_loss,
-            "weights": weights_hash(self.model),
-            "parameters": count_parameters(self.model),
-            "cost": cost.model_dump(mode="json"),
-            "history": report.detail.get("history", []),
-        }
+    def _load_given(self, given: GivenWeights) -> None:
+        load_weights(self.model, given.path)
+        given.check(weights_hash(self.model))
 
     def _predict_cost(self, evaluation: Evaluation, meter: Meter) -> StageCost:
         main = self.data[self.job.task.dataset].windows("test", self.job.context).using(*self.model.uses)
@@ -200,6 +193,7 @@ class Execution:
         presenter = Presenter(self.model, self.job.task)
         flops = count_flops(lambda: presenter.predict(batch, self.job.context))
         per_case = None if flops is None else flops / cases
+        replaced = evaluation.fallbacks
         return StageCost(
             seconds=evaluation.predict_seconds,
             flops=None if per_case is None else per_case * evaluation.predicted,
@@ -209,12 +203,14 @@ class Execution:
                 "cases": evaluation.predicted,
                 "flops_per_case": per_case,
                 "seconds_per_case": evaluation.predict_seconds / max(evaluation.predicted, 1),
+                **({} if replaced is None else {"fallbacks": replaced.total()}),
             },
         )
 
     def _result(self, evaluation: Evaluation, fitted: dict[str, Any], meter: Meter, command: str) -> Result:
         job = self.job
-        cost = {"fit": StageCost.model_validate(fitted["cost"])} if fitted else {}
+        stages = self._stages(fitted)
+        cost = {name: stage.cost for name, stage in stages.items()}
         return Result(
             model=ModelRecord(
                 name=job.model.name,
@@ -236,7 +232,8 @@ class Execution:
             ),
             seed=job.seed,
             track=self._track(fitted),
-            trained_on=self._trained_on(fitted),
+            trained_on=self._trained_on(stages),
+            tested_on=self._tested_on(),
             forecast_kind=evaluation.kind,  # type: ignore[arg-type]
             primary=job.task.primary,
             scores=evaluation.scores(),
@@ -254,17 +251,37 @@ class Execution:
         return dropped | ({"scenarios": list(options.scenarios)} if options.scenarios else {})
 
     def _track(self, fitted: dict[str, Any]) -> Track:
-        if fitted:
-            return Track(context=self.job.context, tuning=self.job.tuning, learning="fitted")
-        given = self.job.options.weights is not None
-        return Track(
-            context=self.job.context, tuning=self.job.tuning, learning="unknown" if given else "zero-shot"
-        )
+        given = self.job.given
+        # Of weights for a model that would be fitted, nobody says on what; one that never fits is zero-shot.
+        unknown = given and not given.record and self.model.fits != "none"
+        learning = "fitted" if fitted else "unknown" if unknown else "zero-shot"
+        return Track(context=self.job.context, tuning=self.job.tuning, learning=learning)
 
-    def _trained_on(self, fitted: dict[str, Any]) -> tuple[TrainedOn, ...]:
-        if not fitted:
-            return ()
-        return (self.data[self.job.task.dataset].trained_on(),)
+    def _stages(self, fitted: dict[str, Any]) -> dict[str, Stage]:
+        """Stages that led to the weights, by name; none where nothing was learned or nobody knows."""
+        if fitted:
+            return named(stages_of(fitted, self.job.folder))
+        return named(self.job.given.stages) if self.job.given else {}
+
+    def _trained_on(self, stages: dict[str, Stage]) -> tuple[TrainedOn, ...]:
+        if not stages and self.job.given:
+            return self.job.given.trained_on
+        return tuple(one for stage in stages.values() for one in stage.trained_on)
+
+    def _task_range(self) -> tuple[TrainedOn, ...]:
+        """What a fit on the task sees."""
+        name = self.job.task.dataset
+        return (self.data[name].trained_on().model_copy(update={"files": files_of(name)}),)
+
+    def _tested_on(self) -> tuple[TestedOn, ...]:
+        job = self.job
+        by_data = {name: [one for one in job.scenarios if one.dataset == name] for name in self.data}
+        return tuple(
+            tested
+            for name, scenarios in by_data.items()
+            if scenarios
+            for tested in self.data[name].tested_on(scenarios, job.context)
+        )
 
 
 def discard(job: Job) -> None:
@@ -287,7 +304,7 @@ def provenance(job: Job, command: str) -> ResultProvenance:
         created=created_now(),
         command=command,
         code=job.code,
-        versions=versions(),
+        versions=versions(job.model.card.packages),
         host=host_class(job.options.device),
         threads=job.options.threads or 1,
         deterministic=job.options.device == "cpu",

@@ -4,6 +4,7 @@ Resolving reads cards, task and store attributes only, so that a finished job is
 run folder is keyed by request, recipes, code hash, package versions and thread count.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -15,12 +16,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tsbench import registry
-from tsbench.contracts import CONDITIONS, Condition, InputError, Scenario, Task, canonical_hash
+from tsbench.contracts import (
+    CONDITIONS,
+    Condition,
+    InputError,
+    ModelSettings,
+    Scenario,
+    Task,
+    canonical_hash,
+)
 from tsbench.data import prepare, store
 from tsbench.folders import runs_folder
 
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
+from .stages import GivenWeights, given_weights
+from .weights import locate
 
 SEQUENCES = 256
 """Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
@@ -37,7 +48,10 @@ class Options:
         conditions: which conditions are evaluated.
         scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
             Result of some scenarios is not ranked.
-        weights: a safetensors file, or a folder that the model reads, to evaluate or to start from.
+        weights: a safetensors file, a folder that the model reads, the run folder of a fit, or OWNER/NAME of
+            a folder on the Hugging Face hub, to evaluate or to start from.
+        fine_tune: fit on from the weights of another fit, or (false) only evaluate them; None: as the model's
+            card says for the task, by default only evaluate. Other weights are fitted on unless it is false.
         device: `cpu`, `cuda`, or `auto`.
         threads: of torch on the CPU; by default the cores that this process may use.
         batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
@@ -50,6 +64,7 @@ class Options:
     conditions: tuple[Condition, ...] = CONDITIONS
     scenarios: tuple[str, ...] = ()
     weights: Path | None = None
+    fine_tune: bool | None = None
     device: str = "auto"
     threads: int | None = None
     batch_size: int | None = None
@@ -95,6 +110,16 @@ class Job:
         return f"{self.model.name} on {self.task.name}, seed {self.seed}"
 
     @cached_property
+    def given(self) -> GivenWeights | None:
+        """The weights that were given, with the record of the fit that made them."""
+        return given_weights(self.options.weights) if self.options.weights is not None else None
+
+    @property
+    def zero_shot(self) -> bool:
+        """Whether given weights are evaluated and nothing is fitted."""
+        return self.given is not None and self.options.fine_tune is False
+
+    @cached_property
     def code(self) -> str:
         """Hash of the code that the job uses."""
         adapters = [adapter_module(name) for name in self.recipes]
@@ -105,21 +130,22 @@ class Job:
     @cached_property
     def key(self) -> str:
         """Hash of everything that determines the fitted weights."""
-        weights = self.options.weights
+        zero_shot = {"zero_shot": True} if self.zero_shot else {}
         return canonical_hash(
-            {
+            zero_shot
+            | {
                 "model": [self.model.name, self.model.card.version],
                 "task": self.task.hash,
                 "seed": self.seed,
                 "context": self.context,
                 "hyperparameters": self.options.hyperparameters,
                 "training": self.options.training,
-                "weights": _file_hash(weights) if weights else None,
+                "weights": weights_key(self.given) if self.given else None,
                 "device": self.options.device,
                 "threads": self.options.threads,
                 "recipe": self.recipes[self.task.dataset],
                 "code": self.code,
-                "versions": versions(),
+                "versions": versions(self.model.card.packages),
             }
         )
 
@@ -156,17 +182,20 @@ def resolve(
     settings = source.card.settings_for(task.name)
     if settings is None:
         raise InputError(f"The card of {source.name} has no settings for {task.name}")
+    weights = locate(Path(options.weights)) if options.weights else None
+    given = given_weights(weights) if weights else None
     context = options.context or min(settings.context, task.max_context)
     if context < 1:
         raise InputError(f"The context must be positive, not {context}")
     filled = Options(
         context=context,
-        hyperparameters=settings.hyperparameters | options.hyperparameters,
+        hyperparameters=settings.hyperparameters | inherited(given, source.name) | options.hyperparameters,
         training=settings.training | options.training,
         conditions=options.conditions,
         scenarios=options.scenarios,
-        weights=options.weights,
-        device=_device(options.device),
+        weights=weights,
+        fine_tune=_fine_tune(options.fine_tune, given, settings),
+        device=device_of(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
         batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
         drop_last=options.drop_last,
@@ -190,9 +219,16 @@ def resolve(
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number."""
+def versions(further: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number.
+
+    Args:
+        further: optional packages that a model computes with; one that is not installed is left out.
+    """
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    for name in further:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     return {"python": platform.python_version(), **found}
 
 
@@ -231,7 +267,12 @@ def _tuning(
     return "published" if declared == "published" else "default"
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """The device that `auto`, `cpu` or `cuda` means here.
+
+    Raises:
+        InputError: for anything else.
+    """
     if asked not in ("auto", "cpu", "cuda"):
         raise InputError(f"Unknown device '{asked}'; there are auto, cpu, cuda")
     if asked != "auto":
@@ -245,6 +286,36 @@ def adapter_module(dataset: str) -> str:
     """Dotted name of the adapter of a data set."""
     name = prepare.USER_ADAPTER if dataset.startswith(store.USER_PREFIX) else dataset
     return f"{registry.dataset(name).folder.package}.adapter"
+
+
+def inherited(given: GivenWeights | None, model: str) -> dict[str, Any]:
+    """Hyper-parameters of the fit that made given weights: they say how the model is built.
+
+    Raises:
+        InputError: where the weights are another model's.
+    """
+    made = (given.record.get("model") or {}) if given else {}
+    if made and made["name"] != model:
+        raise InputError(f"{given.path if given else ''} holds weights of {made['name']}, not of {model}")
+    return dict(made.get("hyperparameters", {}))
+
+
+def weights_key(given: GivenWeights) -> str:
+    """What identifies given weights: their hash and what they have seen, or the hash of the files."""
+    if not given.record:
+        return _file_hash(given.path)
+    seen = [one.model_dump(mode="json") for one in given.trained_on]
+    return canonical_hash([given.record["weights"], seen])
+
+
+def _fine_tune(asked: bool | None, given: GivenWeights | None, settings: ModelSettings) -> bool | None:
+    if given is None:
+        if asked is not None:
+            raise InputError("--fine-tune and --zero-shot say what to do with given weights: add --weights")
+        return None
+    if asked is not None:
+        return asked
+    return settings.fine_tune if given.record else None
 
 
 def _file_hash(path: Path) -> str:

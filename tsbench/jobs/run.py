@@ -5,8 +5,9 @@ Everything heavy is imported when a job has to be executed; a run that is reused
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +99,8 @@ def run(
         JobFailed: where a job fails.
     """
     options, conduct = options or Options(), conduct or Conduct()
+    if stage == "fit" and options.weights is not None and options.fine_tune is None:
+        options = replace(options, fine_tune=True)
     outcomes = []
     for seed in seeds:
         start = time.perf_counter()
@@ -233,17 +236,29 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
         if not outcome.fit:
             conduct.say(f"{job.model.name} has nothing to fit; go on with: {command_of(job, 'eval')}")
         return
-    if stage == "eval" and execution.fits and job.options.weights is None:
-        if not read_fit(job.folder):
+    finished = bool(read_fit(job.folder))
+    if stage == "eval" and execution.fits and (finished or job.options.weights is None):
+        if not finished:
             raise InputError(
                 f"{job.label} is not fitted. First: {command_of(job, 'fit')} (or use tsbench run)"
             )
         execution.fit()
-    only_given = stage == "eval" and job.options.weights is not None and not read_fit(job.folder)
+    only_given = stage == "eval" and job.options.weights is not None and not finished
     command = command_of(job, "eval" if only_given else "run")
     outcome.result = execution.evaluate(command, conduct.save_forecasts)
+    _tell_fallbacks(outcome, execution.fallbacks, conduct.say)
     outcome.folder = job.result_folder
     clock.lap("evaluate")
+
+
+def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None:
+    """One line where a model could not do some series; their number is kept in the cost of the Result."""
+    if fallbacks:
+        reason = " ".join(fallbacks.most_common(1)[0][0].split())[:200]
+        say(
+            f"Warning: {outcome.job.label}: {fallbacks.total()} series got a simpler forecast than the "
+            f"model's own, most because of {reason}"
+        )
 
 
 def options_of(suite: Suite, entry: SuiteEntry) -> Options:

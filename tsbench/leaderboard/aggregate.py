@@ -88,7 +88,7 @@ def mean_rank(errors: Floats, weights: Floats | None = None) -> Floats:
         errors: shape (..., cell, entry).
         weights: of the cells, shape (..., cell); equal by default.
     """
-    return _mean_over_cells(ranks(errors), weights)
+    return mean_over_cells(ranks(errors), weights)
 
 
 def win_rate(errors: Floats, weights: Floats | None = None) -> Floats:
@@ -114,10 +114,10 @@ def _wins_of(errors: Floats, weights: Floats | None, entry: int) -> Floats:
     mine = errors[..., entry, None]
     others = np.delete(errors, entry, axis=-1)
     won = (mine < others) + 0.5 * (mine == others)
-    shares = _mean_over_cells(
+    shares = mean_over_cells(
         np.where(np.isnan(mine) | np.isnan(others), np.nan, won), weights
     )  # (..., other)
-    return _mean_over_cells(shares[..., None], None)[..., 0]
+    return mean_over_cells(shares[..., None], None)[..., 0]
 
 
 def first_share(errors: Floats) -> Floats:
@@ -149,7 +149,7 @@ def skill_score(errors: Floats, baseline: int, weights: Floats | None = None) ->
     Returns:
         Shape (..., entry): 0 is as good as the baseline, 1 is perfect, negative is worse.
     """
-    return 1 - np.exp(_mean_over_cells(np.log(relative_error(errors, baseline)), weights))
+    return 1 - np.exp(mean_over_cells(np.log(relative_error(errors, baseline)), weights))
 
 
 def relative_error(errors: Floats, baseline: int) -> Floats:
@@ -169,13 +169,23 @@ def log_drop(condition: Floats, regular: Floats) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(condition / regular)
-    return _mean_over_cells(np.where(np.isfinite(logs), logs, np.nan), None)
+    return mean_over_cells(np.where(np.isfinite(logs), logs, np.nan), None)
 
 
-def _mean_over_cells(values: Floats, weights: Floats | None) -> Floats:
-    """Weighted mean over the last but one axis, of the values that are there; NaN where none is."""
+def mean_over_cells(values: Floats, weights: Floats | None) -> Floats:
+    """Weighted mean over the last but one axis, of the values that are there; NaN where none is.
+
+    Args:
+        values: shape (..., cell, entry).
+        weights: shape (..., cell); equal by default. All replicates of a table are one matrix product.
+    """
     there = ~np.isnan(values)
-    weight = there * (np.ones(values.shape[-2]) if weights is None else weights)[..., None]
-    total = weight.sum(axis=-2)
+    weight = np.ones(values.shape[-2]) if weights is None else weights
+    known = np.where(there, values, 0.0)
+    if values.ndim == 2:
+        total, summed = weight @ there, weight @ known
+    else:
+        total = (there * weight[..., None]).sum(axis=-2)
+        summed = (known * weight[..., None]).sum(axis=-2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, (np.where(there, values, 0.0) * weight).sum(axis=-2) / total, np.nan)
+        return np.where(total > 0, summed / total, np.nan)

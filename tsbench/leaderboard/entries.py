@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tsbench.contracts import ModelCard, Result, Suite, SuiteEntry, Task
+from tsbench.contracts import ModelCard, Result, Suite, SuiteEntry, Task, leakage_of
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories: control, format (also direction marks), surrogates, line and paragraph separators."""
@@ -25,6 +25,7 @@ class Entry:
         contexts: look-backs of its Results, ascending; None where a Result does not say.
         tunings: how hyper-parameters were chosen, sorted.
         learnings: `zero-shot`, `fitted` or `unknown`, sorted.
+        leakages: whether weights have seen what they were tested on, sorted (see contracts/leakage.py).
         listed: whether its Results were made as the suite prescribes.
     """
 
@@ -33,6 +34,7 @@ class Entry:
     contexts: tuple[int | None, ...]
     tunings: tuple[str, ...]
     learnings: tuple[str, ...]
+    leakages: tuple[str, ...]
     listed: bool
 
     @property
@@ -49,6 +51,11 @@ class Entry:
     def learning(self) -> str:
         """Learnings in words."""
         return ", ".join(self.learnings)
+
+    @property
+    def leakage(self) -> str:
+        """Leakages in words."""
+        return ", ".join(self.leakages)
 
 
 def shown(name: str) -> str:
@@ -100,6 +107,7 @@ def _entry(name: str, results: Sequence[Result], listed: bool) -> Entry:
         tuple(sorted(contexts, key=lambda context: (context is None, context or 0))),
         tuple(sorted({result.track.tuning for result in results})),
         tuple(sorted({result.track.learning for result in results})),
+        tuple(sorted({leakage_of(result) for result in results})),
         listed,
     )
 

@@ -61,10 +61,10 @@ def leaderboard(
         declared: tasks and cards to hold the Results against; what is installed by default.
 
     Returns:
-        One row per entry, best mean rank first: `entry`, `model`, `context`, `tuning`, `learning`, `seeds`,
-        `cells` (with a value), `missing`, then `mean_rank`, `win_rate`, `skill`, each with `_low` and `_high`
-        (`Standings.uncertainty` says of what kind), `skill_<condition>`, `drop_<condition>` (mean log ratio
-        to the regular error) and the costs of `costs`, mean per task.
+        One row per entry, best mean rank first: `entry`, `model`, `context`, `tuning`, `learning`, `leakage`,
+        `seeds`, `cells` (with a value), `missing`, then `mean_rank`, `win_rate`, `skill`, each with `_low`
+        and `_high` (`Standings.uncertainty` says of what kind), `skill_<condition>`, `drop_<condition>` (mean
+        log ratio to the regular error) and the costs of `costs`, mean per task.
 
     Raises:
         InputError: with `missing="error"`, where a result is missing.
@@ -223,7 +223,7 @@ def _table(
     entries = {entry.name: entry for entry in collection.entries}
     table = pd.DataFrame({"entry": list(entries)}, dtype=object)
     table["model"] = [entry.model for entry in entries.values()]
-    for part in ("context", "tuning", "learning"):
+    for part in ("context", "tuning", "learning", "leakage"):
         table[part] = [getattr(entry, part) for entry in entries.values()]
     table["seeds"] = [_seed_count(collection, name) for name in entries]
     table["cells"] = errors.notna().sum().reindex(list(entries)).to_numpy(int)

@@ -11,7 +11,7 @@ from tsbench.contracts import InputError, TaskShape
 if TYPE_CHECKING:
     from .heads import Head
 
-POINT_LOSSES = ("mse", "mae", "huber", "nmse")
+POINT_LOSSES = ("mse", "mae", "huber", "smape", "nmse")
 POINT_ONLY = "makes point forecasts only"
 
 

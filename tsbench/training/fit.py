@@ -19,10 +19,10 @@ from .checkpoint import LAST_CHECKPOINT, EpochCheckpoint, read_checkpoint
 from .cost import count_flops
 from .module import NeuralForecaster
 from .settings import TrainingSettings
-from .source import FitReport, TaskSource
+from .source import CorpusSource, FitReport, TaskSource
 
 
-def fit_by_gradient(model: NeuralForecaster, source: TaskSource) -> FitReport:
+def fit_by_gradient(model: NeuralForecaster, source: TaskSource | CorpusSource) -> FitReport:
     """Train a model on a task; on return it holds the weights with the lowest validation loss.
 
     A fit that was interrupted goes on after its last whole epoch where `source.folder` keeps its checkpoint,
@@ -128,7 +128,9 @@ class EpochBar(Callback):
         self.bar.close()
 
 
-def _trainer(settings: TrainingSettings, source: TaskSource, checkpoint: EpochCheckpoint) -> pl.Trainer:
+def _trainer(
+    settings: TrainingSettings, source: TaskSource | CorpusSource, checkpoint: EpochCheckpoint
+) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     callbacks: list[Callback] = [LearningRateSchedule(settings, checkpoint), checkpoint]

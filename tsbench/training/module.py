@@ -13,9 +13,24 @@ from tsbench.contracts.model import Fits
 from .build import NoHyperparameters
 from .heads import Head
 from .settings import TrainingSettings
-from .source import FitReport, TaskSource
+from .source import CorpusSource, FitReport, TaskSource
 
-LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+
+def symmetric_percentage_loss(
+    forecast: torch.Tensor, target: torch.Tensor, reduction: str = "mean"
+) -> torch.Tensor:
+    """200 |y − f| / (|y| + |f|), 0 where both are 0: the error by which the M4 competition ranks."""
+    size = forecast.abs() + target.abs()
+    each = 200 * (forecast - target).abs() / torch.where(size > 0, size, 1.0)
+    return each if reduction == "none" else each.sum() if reduction == "sum" else each.mean()
+
+
+LOSSES = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+    "smape": symmetric_percentage_loss,
+}
 """Losses of each value of a point forecast."""
 
 
@@ -55,7 +70,9 @@ class NeuralForecaster(pl.LightningModule):
         numbers, spread = self._numbers(self.probabilistic_head, batch)
         return self.probabilistic_head.forecast(numbers, spread, realizations, generator)
 
-    def fit(self, source: TaskSource, init: Mapping[str, torch.Tensor] | None = None) -> FitReport:
+    def fit(
+        self, source: TaskSource | CorpusSource, init: Mapping[str, torch.Tensor] | None = None
+    ) -> FitReport:
         """Train on the source from the present weights, or from `init` (a state_dict)."""
         from .fit import fit_by_gradient
 

@@ -15,10 +15,10 @@ class TrainingSettings:
     """Training of a neural model by gradient descent.
 
     Attributes:
-        loss: `mse`, `mae` or `huber` (threshold 1), over the observed targets; `nmse`: squared error over
-            power, both summed over the channels of a step, mean over samples and steps. These train a point
-            forecast; `quantile` (pinball), `student_t` and `gaussian_mixture` (negative log-likelihood) train
-            a probabilistic one.
+        loss: `mse`, `mae`, `huber` (threshold 1) or `smape` (as M4 scores, for values in their own units),
+            over the observed targets; `nmse`: squared error over power, both summed over the channels of a
+            step, mean over samples and steps. These train a point forecast; `quantile` (pinball), `student_t`
+            and `gaussian_mixture` (negative log-likelihood) train a probabilistic one.
         learning_rate: of the first epochs; of the highest step of a `one_cycle` or `cosine` schedule.
         schedule: `epochs`: constant within an epoch, falling by `decay` and at plateaus. `one_cycle` (Smith
             and Topin 2019, with the constants of torch's OneCycleLR): step by step from a 25th up to
@@ -46,7 +46,7 @@ class TrainingSettings:
         drop_last: leave out the last incomplete training batch.
     """
 
-    loss: Literal["mse", "mae", "huber", "nmse", "quantile", "student_t", "gaussian_mixture"] = "mse"
+    loss: Literal["mse", "mae", "huber", "smape", "nmse", "quantile", "student_t", "gaussian_mixture"] = "mse"
     learning_rate: float = 1e-3
     schedule: Literal["epochs", "one_cycle", "cosine"] = "epochs"
     warm_up: float = 0.3

@@ -1,4 +1,4 @@
-"""What a model is fitted on: the training and validation cases of a task. Test cases are out of reach."""
+"""What a model is fitted on: training and validation cases of a task or a corpus, never test cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tsbench.contracts import TaskShape
+from tsbench.data.cases import Cases
+from tsbench.data.corpus import CorpusData
 from tsbench.data.presented import NoiseSource, Presented, present
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View
@@ -58,6 +60,34 @@ class TaskSource:
         """Validation cases with the task's noise and with targets, as the model sees them."""
         cases = self.data.windows("validation", self.context).using("target", *self.uses)
         return present(cases, self.view, NoiseSource.validation(self.data.task, self.data.scale))
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """A corpus as the source of a fit; attributes as those of `TaskSource`."""
+
+    data: CorpusData
+    seed: int
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    folder: Path | None = None
+    progress: bool = False
+    device: str = "cpu"
+    on_epoch: Callable[[], None] = lambda: None
+
+    @property
+    def shape(self) -> TaskShape:
+        """What the model is built for."""
+        return self.data.shape
+
+    @property
+    def train(self) -> Cases:
+        """Sequences of the training series, drawn anew in each epoch."""
+        return self.data.train
+
+    @property
+    def validation(self) -> Cases:
+        """Sequences of the held-out series."""
+        return self.data.validation
 
 
 @dataclass(frozen=True)

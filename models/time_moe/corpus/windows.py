@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsbench.contracts import InputError
-
-from .sequences import Sequences
+from tsbench.data.sequences.formats import Sequences
 
 
 @dataclass(frozen=True)

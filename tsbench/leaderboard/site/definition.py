@@ -2,7 +2,7 @@
 
 from tsbench.contracts import CONDITIONS, NotApplicable, Task
 from tsbench.contracts.conditions import Coordinate, ScenarioGrid
-from tsbench.contracts.split import LabelledSplit
+from tsbench.contracts.split import LabelledSplit, RollingSplit
 from tsbench.leaderboard.words import metric_words, name_words, value_words
 
 from . import text
@@ -15,6 +15,7 @@ SCALES = {
         "training contexts"
     ),
 }
+SERIES_SCALE = "of each series by itself, by mean and standard deviation of its training part"
 SPACES = {"normalised": "on normalised values", "units": "in physical units"}
 DRAWS = {"once": "drawn once, before training", "each_epoch": "drawn anew in each epoch"}
 
@@ -27,7 +28,10 @@ def in_words(task: Task) -> list[tuple[str, str]]:
         ("Context", f"{_seen(task)}, at most {task.max_context} steps; how many is a choice of the entry"),
         ("Scored", _scored(task)),
         ("Split", _split(task)),
-        ("Normalisation", SCALES[task.normalisation]),
+        (
+            "Normalisation",
+            SERIES_SCALE if task.rolling and task.normalisation == "zscore" else SCALES[task.normalisation],
+        ),
         ("Metrics", ", ".join(_metric(task, metric) for metric in task.metrics)),
         ("Missing values", "refused" if task.missing == "refuse" else "masked, never scored, and counted"),
         *((condition.capitalize(), _condition(task, condition)) for condition in CONDITIONS),
@@ -55,12 +59,33 @@ def _split(task: Task) -> str:
     if isinstance(split, LabelledSplit):
         labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
         return f"by the label of a sample: {labels}"
+    if isinstance(split, RollingSplit):
+        return _rolling(split, task)
     shares = [split.train, split.validation, split.test]
     if split.kind == "ratio":
         train, validation, test = (f"{text.count(100 * share)} % of the rows" for share in shares)
     else:
         train, validation, test = (f"{text.count(share)} rows" for share in shares)
     return f"in order of time: {train} for training, {validation} for validation, {test} for the test"
+
+
+def _rolling(split: RollingSplit, task: Task) -> str:
+    if isinstance(split.windows, int):
+        windows = f"the last {split.windows} windows" if split.windows > 1 else "the last window"
+    else:
+        share = text.count(100 * split.windows.share)
+        windows = (
+            f"as many windows as make up {share} % of the shortest series, at most {split.windows.most},"
+        )
+    steps = split.step or task.horizon
+    words = f"of each series {windows} for the test, {steps} steps apart; "
+    words += f"{split.validation} before for validation"
+    words += f"; the last {split.unused} values are not used" if split.unused else ""
+    if split.cut_within:
+        words += f"; training by gradient draws one origin a series and epoch, {split.cut_within} values back"
+    if split.short_series == "leave_out":
+        words += f"; series with less than {split.shortest_context} values before these are left out"
+    return words
 
 
 def _metric(task: Task, metric: str) -> str:
@@ -123,8 +148,8 @@ def _unit(task: Task) -> str:
     cluster = (
         "the data set" if task.cluster == "dataset" else f"the samples of one {name_words(task.cluster)}"
     )
-    if task.unit.kind == "sample":
-        return f"sample; cluster: {cluster}"
+    if task.unit.kind in ("sample", "series"):
+        return f"{task.unit.kind}; cluster: {cluster}"
     return f"block of {task.unit_windows} consecutive windows; cluster: {cluster}"
 
 

@@ -62,6 +62,7 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
             "context": entry.context,
             "tuning": entry.tuning,
             "learning": entry.learning,
+            "leakage": entry.leakage,
             "place": f"{place + 1} of {len(table)}",
             **view.statistics(view.rows[place]),
         }

@@ -106,6 +106,7 @@ def _row(view: View, number: int, conditions: list[str]) -> dict[str, Any]:
         "context": row["context"],
         "tuning": row["tuning"],
         "learning": row["learning"],
+        "leakage": row["leakage"],
         **view.statistics(row),
         "strip": _strip(view, row),
         "conditions": [_share(row[f"skill_{one}"]) for one in conditions],

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tsbench.contracts import CONDITIONS, NotApplicable, Suite
+from tsbench.contracts import CONDITIONS, NotApplicable, Suite, leakage_of
 from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
 from tsbench.leaderboard.entries import Entry
@@ -119,6 +119,7 @@ class View:
             or text.NOTHING,
             "tuning": entry.tuning,
             "learning": entry.learning,
+            "leakage": ", ".join(sorted({leakage_of(one.result) for one in results})) or text.NOTHING,
             "metric": metric_name(results[0].result.primary) if results else text.NOTHING,
             "cells": [self.score(entry.name, task, condition) for condition in conditions],
             "seeds": number_cell(len(results), str(len(results))),

@@ -1,0 +1,1 @@
+"""Collections of sequences in the file formats of Time-300B: binary sets, JSON, NumPy, YAML."""
