@@ -2,5 +2,7 @@
 
 import warnings
 
-# GluonTS recommends other JSON packages whenever it is imported; no number depends on them.
-warnings.filterwarnings("ignore", message="Using `json`-module", category=UserWarning)
+# GluonTS recommends other JSON packages whenever it is imported, and indexes lags in a way that torch will
+# read otherwise one day: neither is for the person at the terminal.
+for _message in ("Using `json`-module", "Using a non-tuple sequence"):
+    warnings.filterwarnings("ignore", message=_message, category=UserWarning)

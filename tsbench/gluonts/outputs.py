@@ -32,7 +32,6 @@ def forecast_of(
     index: torch.Tensor,
     shape: TaskShape,
     realizations: int | None = None,
-    generator: torch.Generator | None = None,
 ) -> Forecast:
     """Run a network, and read its forecast.
 
@@ -43,7 +42,6 @@ def forecast_of(
         index: cases of the batch, shape (sample,).
         shape: of the task; its quantiles are those of a network that gives a distribution.
         realizations: sample paths of a network that gives samples.
-        generator: of the samples; None for draws that belong to the case.
 
     Returns:
         Quantiles, shape (quantile, sample, lead_time, target), or samples, (realization, sample, …).
@@ -56,10 +54,10 @@ def forecast_of(
         return _quantiles(_levels_of(network(**inputs)), levels, shape)
     if isinstance(forecasts, DistributionForecastGenerator):
         output = network(**inputs)
-        values = _distribution_quantiles(forecasts.distr_output, output, index, shape, generator)
+        values = _distribution_quantiles(forecasts.distr_output, output, index, shape)
         return _quantiles(values, shape.quantiles, shape)
     if isinstance(forecasts, SampleForecastGenerator):
-        samples = _samples(network, inputs, index, shape, realizations, generator)
+        samples = _samples(network, inputs, index, shape, realizations)
         return Forecast(_by_sample(samples.transpose(0, 1), shape), "samples")
     raise InputError(f"tsbench cannot read the forecasts of a {type(forecasts).__name__}")
 
@@ -88,9 +86,7 @@ def _levels_of(output: Any) -> torch.Tensor:
     return values.movedim(-1, 0)
 
 
-def _distribution_quantiles(
-    kind: Any, output: Any, index: torch.Tensor, shape: TaskShape, generator: torch.Generator | None
-) -> torch.Tensor:
+def _distribution_quantiles(kind: Any, output: Any, index: torch.Tensor, shape: TaskShape) -> torch.Tensor:
     """Quantiles of a distribution, shape (level, sequence, lead_time); of samples where it has no formula."""
     distribution = kind.distribution(*output)
     try:
@@ -100,7 +96,6 @@ def _distribution_quantiles(
             lambda rows: kind.distribution(*_rows(output, rows)).sample(torch.Size((SAMPLES,))).movedim(0, 1),
             index,
             len(shape.targets),
-            generator,
         )
         levels = torch.tensor(shape.quantiles, dtype=samples.dtype, device=samples.device)
         return samples.quantile(levels, dim=1)
@@ -147,7 +142,6 @@ def _samples(
     index: torch.Tensor,
     shape: TaskShape,
     realizations: int | None,
-    generator: torch.Generator | None,
 ) -> torch.Tensor:
     """Sample paths, shape (sequence, realization, lead_time)."""
     inner = getattr(network, "model", network)
@@ -160,23 +154,21 @@ def _samples(
         return network(**{name: one[rows] for name, one in inputs.items()}, **asked)
 
     if not asked or not can_draw(getattr(inner, "distr_output", None)):
-        return _each_case(run, index, targets, generator)
+        return _each_case(run, index, targets)
     steps = getattr(inner, "prediction_length", shape.horizon)
     parts, first = [], 0
     for cases in index.split(max(1, PATHS // (targets * count))):
-        uniforms = case_uniforms(cases, (targets, count, steps, 2), generator)
+        uniforms = case_uniforms(cases, (targets, count, steps, 2))
         with drawing_from(inner, uniforms.flatten(0, 2)):
             parts.append(run(slice(first, first + len(cases) * targets)))
         first += len(cases) * targets
     return torch.cat(parts)
 
 
-def _each_case(
-    run: Any, index: torch.Tensor, targets: int, generator: torch.Generator | None
-) -> torch.Tensor:
+def _each_case(run: Any, index: torch.Tensor, targets: int) -> torch.Tensor:
     """Run case by case with the global generator seeded by the case: slow, and the same for any batch."""
     parts = []
-    seeds = [int(one.integers(2**62)) for one in generators_of(index, generator)]
+    seeds = [int(one.integers(2**62)) for one in generators_of(index)]
     for number, seed in enumerate(seeds):
         with torch.random.fork_rng(devices=[index.device] if index.is_cuda else []):
             torch.manual_seed(seed)
