@@ -5,7 +5,7 @@
 The bare loop gathers the same batches and does forward, loss, backward and a fused optimiser step, nothing
 else. Both take turns, and a round counts by the lower quartile of its steps: where other processes share the
 machine, a median tells how busy these were. Needs the ETTh1 store (`tsbench data get etth1`). Prints a table
-and writes JSON; exits with 1 where a step of the fit takes more than 15 % or 0.5 ms longer, whichever is more.
+and writes JSON; exits with 1 where a step takes more than 15 % or 0.5 ms longer, whichever is more.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def neural_models() -> list[str]:
 
 
 def compare(name: str, rounds: int) -> dict[str, Any]:
-    """Medians over rounds, in which both ways take turns; a round's value is the lower quartile of its steps."""
+    """Medians over rounds, in which both ways take turns, of the lower quartile of a round's steps."""
     model, source, clip = prepared(name)
     step = statistics.median(bare_steps(model, replace(source, cases=LEAST_STEPS * batch_of(source)), clip))
     steps = max(LEAST_STEPS, min(MOST_STEPS, int(ROUND_SECONDS / step)))
