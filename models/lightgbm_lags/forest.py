@@ -117,5 +117,6 @@ def _check(arrays: Mapping[str, npt.NDArray[Any]], features: int) -> None:
     branches = arrays["branches"]
     if ((branches < lowest) | (branches >= last) | ((branches >= 0) & (branches <= number))).any():
         raise InputError("The weights hold a tree whose branches lead nowhere")
-    if not (np.isfinite(arrays["threshold"]).all() and np.isfinite(arrays["value"]).all()):
+    # A split of what is there from what is missing has an infinite threshold.
+    if np.isnan(arrays["threshold"]).any() or not np.isfinite(arrays["value"]).all():
         raise InputError("The weights hold a tree with a number that is not finite")

@@ -40,6 +40,8 @@ class Hyperparameters:
         output: `point` by squared error; `quantiles`: a forest for each level of the task, by pinball loss.
         rounds: trees of a forest at most.
         patience: rounds without a lower validation loss before it stops growing; 0 grows them all.
+        weights: `scale` counts an error as it counts in the space of the batches; `equal` in the scale of its
+            context, for series of different size.
         learning_rate: share of a tree's step that is taken.
         leaves: of a tree at most.
         leaf_rows: rows that a leaf holds at least.
@@ -53,6 +55,7 @@ class Hyperparameters:
     output: Literal["point", "quantiles"] = "point"
     rounds: int = 400
     patience: int = 20
+    weights: Literal["scale", "equal"] = "scale"
     learning_rate: float = 0.05
     leaves: int = 31
     leaf_rows: int = 100
@@ -229,7 +232,7 @@ class LightGBMLags(nn.Module):
             "force_row_wise": True,
             "verbosity": -1,
         }
-        power = 2 if level is None else 1
+        power = 0 if chosen.weights == "equal" else 2 if level is None else 1
         data = self.package.Dataset(train.table, train.target, weight=train.deviation**power)
         held = self.package.Dataset(
             validation.table, validation.target, weight=validation.deviation**power, reference=data

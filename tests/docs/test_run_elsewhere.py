@@ -89,7 +89,7 @@ def test_a_request_holds_what_a_model_is_shown_and_no_target(task, tmp_path):
     assert asked["quantiles"] == list(task.quantiles)
     assert [one["condition"] for one in asked["scenarios"]] == ["regular", "robustness", "robustness"]
     regular, noisy, noisier = (group[one["name"]] for one in asked["scenarios"])
-    assert sorted(regular.array_keys()) == ["context", "future_covariates", "past_covariates"]
+    assert sorted(regular.array_keys()) == ["context", "future_covariates", "past_covariates", "time"]
     assert regular["context"].shape == (91, 48, 2)
     assert regular["future_covariates"].shape == (91, 30, len(asked["future_covariates"]))
     assert regular["context"].metadata.dimension_names == ("sample", "time", "channel")
@@ -204,6 +204,10 @@ def test_the_program_for_moirai_writes_quantiles_of_the_samples(task, tmp_path, 
     # Of members 0 to 10, the quantile at level q is 10 q.
     expected = last[:, None, None, :] + 10 * np.array(task.quantiles)[:, None, None]
     np.testing.assert_allclose(answer["regular"][:], np.broadcast_to(expected, (91, 9, 30, 2)), atol=1e-5)
+    scored = tb.score(tmp_path / "forecast.zarr", task.name, tmp_path / "scored")
+    assert (scored.forecast_kind, scored.model.name) == ("quantiles", "moirai-1.1-R-small")
+    # The median of normalised values is 5 too high, and a wave of amplitude 3 has a deviation near 2.
+    assert 8 < scored.scores["mae"]["regular"] < 14
 
 
 def test_the_program_for_moirai_needs_nothing_of_ours():

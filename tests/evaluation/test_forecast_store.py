@@ -171,7 +171,7 @@ def test_metadata_that_are_not_an_object_are_refused(check, saved, text):
 
 
 def test_too_many_files_are_refused(check, saved, monkeypatch):
-    monkeypatch.setattr("tsbench.evaluation.forecast_store.FILE_LIMIT", 3)
+    monkeypatch.setattr("tsbench.evaluation.array_check.FILE_LIMIT", 3)
 
     with pytest.raises(InputError, match="is larger than 3 files"):
         check()

@@ -504,7 +504,8 @@ def test_a_run_with_given_weights_is_zero_shot(waves_at_hand, wave_task, weights
 
     tensors = load_file(weights / name / "model.safetensors")
     assert result.track.learning == "zero-shot"
-    assert result.trained_on == ()
+    # Nothing is known of what the weights have seen, and the Result says so.
+    assert [(one.dataset, one.start, one.end) for one in result.trained_on] == [(f"file:{name}", "0", "-1")]
     assert "fit" not in result.cost
     assert result.forecast_kind == "quantiles"
     assert result.model.parameters == sum(one.numel() for one in tensors.values())

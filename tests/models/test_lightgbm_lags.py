@@ -208,13 +208,16 @@ def test_trees_rebuilt_from_tensors_forecast_as_lightgbm_does(lightgbm):
     random = np.random.default_rng(0)
     table = random.standard_normal((2000, 5))
     table[random.random(table.shape) < 0.1] = np.nan
-    target = np.nansum(table * [1, -2, 0, 3, 0.5], axis=1)
+    # Missing values of the third column tell most, so that a split parts them from all others.
+    target = np.nansum(table * [1, -2, 0, 3, 0.5], axis=1) + 9 * np.isnan(table[:, 2])
     booster = lightgbm.train(
         {"num_leaves": 15, "verbosity": -1, "num_threads": 1}, lightgbm.Dataset(table, target), 30
     )
 
-    (text,) = to_text(to_tensors([booster]), features=5)
+    tensors = to_tensors([booster])
+    (text,) = to_text(tensors, features=5)
 
+    assert tensors["threshold"].isinf().any()
     rebuilt = lightgbm.Booster(model_str=text)
     np.testing.assert_array_equal(rebuilt.predict(table), booster.predict(table))
 
@@ -277,6 +280,18 @@ def test_missing_targets_are_not_learned(fitted, open_waves, waves):
     windows = data.windows("train", 48).using("target", *model.uses)
     batch = windows.gather(torch.arange(len(windows)))
     assert report.detail["rows"] == int(batch["valid"].sum())
+
+
+def test_equal_weights_do_not_let_one_large_series_decide(fitted, open_waves, waves):
+    values = np.random.default_rng(0).standard_normal((600, 2)).cumsum(axis=0) * [1, 1e4]
+    data = open_waves(replace(waves(), values=values), normalisation="none", space="units")
+    scaled = open_waves(replace(waves(), values=values / [1, 1e4]), normalisation="none", space="units")
+
+    by_scale, equal = (fitted(data=data, weights=weights)[0] for weights in ("scale", "equal"))
+    other = fitted(data=scaled, weights="equal")[0]
+
+    torch.testing.assert_close(equal.value, other.value, rtol=1e-3, atol=1e-3)
+    assert by_scale.value.shape != equal.value.shape or (by_scale.value - equal.value).abs().max() > 1e-3
 
 
 def test_windows_without_any_variation_cannot_be_fitted(fitted, open_waves, waves):

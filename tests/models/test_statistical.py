@@ -18,7 +18,7 @@ from tsbench.training.cost import count_flops
 PERIOD = 4
 FAST = [
     (AutoETS, {"model": "AAA", "damped": False}),
-    (AutoARIMA, {"max_models": 5}),
+    (AutoARIMA, {"seasonal": False, "max_models": 5}),
     (AutoTheta, {"model": "STM"}),
     (SeasonalNaiveIntervals, {}),
 ]
@@ -69,7 +69,7 @@ def test_quantiles_have_the_levels_of_the_task_and_never_cross(model_of, kind, c
     ("kind", "chosen", "name", "arguments"),
     [
         (AutoETS, FAST[0][1], "AutoETS", {"season_length": 4, "model": "AAA", "damped": False}),
-        (AutoARIMA, FAST[1][1], "AutoARIMA", {"season_length": 4, "nmodels": 5}),
+        (AutoARIMA, FAST[1][1], "AutoARIMA", {"seasonal": False, "nmodels": 5}),
         (AutoTheta, FAST[2][1], "AutoTheta", {"season_length": 4, "model": "STM"}),
         (SeasonalNaiveIntervals, {}, "SeasonalNaive", {"season_length": 4}),
     ],

@@ -71,7 +71,14 @@ class Model(Protocol):
     def predict(
         self, batch: Mapping[str, Any], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
-        """Forecast one batch, in the space of the batch (normalised where the task normalises)."""
+        """Forecast one batch, in the space of the batch (normalised where the task normalises).
+
+        Args:
+            batch: reserved names → tensors.
+            realizations: members of a sample forecast; None: as many as the model sees fit.
+            generator: chooses the members. It comes in the same state with every batch of a scenario, so
+                members must be drawn from it and from the case's `index`: then no batch size changes a score.
+        """
         ...
 
 

@@ -1,5 +1,6 @@
 """Evaluates a model on scenarios of a task: batches → disturbance → forecast → tallies, in one pass."""
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +13,15 @@ import torch
 from tsbench.contracts import Forecast, InputError, JobFailed, Model, Scenario, Task, averages
 from tsbench.data.batch import Batch
 from tsbench.data.cases import Batches, Cases, batch_size_for
-from tsbench.data.disturbances import case_generators, disturb
+from tsbench.data.disturbances import disturb
 from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View, target_dimensions, view_for
 
+from .array_check import FIRST_DIMENSION
 from .examples import Examples
-from .forecast_store import FIRST_DIMENSION, ForecastWriter
+from .forecast_store import ForecastWriter
 from .metrics import metric
-from .reading import point
 from .tally import Tally
 
 
@@ -85,8 +86,7 @@ def evaluate(
         task: the declaration.
         scenarios: which cells of the condition grid.
         context: look-back in steps.
-        batch_size: cases a batch, by default as many as hold 256 sequences; scores do not depend on it, but
-            for which random numbers a model that draws its members is given.
+        batch_size: cases a batch, by default as many as hold 256 sequences; scores do not depend on it.
         drop_last: leave out the last incomplete batch, as some published tables did (a parity setting).
         writer: where forecasts are saved, or None.
         report: called after each batch with scenario key, cases done and cases in all.
@@ -111,7 +111,7 @@ def evaluate(
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
             before = Counter(getattr(model, "fallbacks", None))
-            forecast, seconds = presenter.predict(disturbed, context, _draws(task, scenario, batch["index"]))
+            forecast, seconds = presenter.predict(disturbed, context, _draws(task, scenario))
             evaluation.predict_seconds += seconds
             if (counted := getattr(model, "fallbacks", None)) is not None:
                 evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (counted - before)
@@ -133,9 +133,9 @@ def evaluate(
         if scenario is shown:
             chosen = opened.choose_examples(len(cases))
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
-            forecast, _ = presenter.predict(batch, context, _draws(task, scenario, chosen))
+            forecast, _ = presenter.predict(batch, context, _draws(task, scenario))
             scored = in_metric_space(forecast, cases, chosen)
-            evaluation.examples.add(scenario, opened, cases, chosen, point(scored))
+            evaluation.examples.add(scenario, opened, cases, chosen, scored)
     return evaluation
 
 
@@ -165,7 +165,8 @@ class Presenter:
         Args:
             batch: in the task's own shape.
             context: look-back in steps.
-            seed: of the generator that a model which draws members is given; None: it is given none.
+            seed: of the generator that the model is given, in the same state for every batch: members that it
+                draws from that and from a case's index do not depend on the batch. None: it is given none.
         """
         generator = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         viewed = self.view.batch(shorten(batch, context)).to(self.device)
@@ -236,10 +237,10 @@ def in_metric_space(forecast: Forecast, cases: Cases, index: torch.Tensor) -> Fo
     return replace(forecast, values=cases.to_metric_space(forecast.values.cpu(), index))
 
 
-def _draws(task: Task, scenario: Scenario, index: torch.Tensor) -> int:
-    """Seed of a batch's random draws: from task, scenario and first case, never from the run's seed."""
-    (generator,) = case_generators(f"draws|{task.id}", scenario.key, index[:1])
-    return int(generator.integers(2**63))
+def _draws(task: Task, scenario: Scenario) -> int:
+    """Seed of the members that are drawn in a scenario: never the run's seed."""
+    digest = hashlib.blake2b(f"draws|{task.id}|{scenario.key}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:

@@ -276,10 +276,11 @@ class Execution:
         return dropped | ({"scenarios": list(options.scenarios)} if options.scenarios else {})
 
     def _track(self, fitted: dict[str, Any]) -> Track:
-        given = self.job.given
+        given, name = self.job.given, self.job.task.name
+        here = given is not None and any(one.kind == "fit" and one.on == name for one in given.stages)
         # Of weights for a model that would be fitted, nobody says on what; one that never fits is zero-shot.
-        unknown = given and not given.record and self.model.fits != "none"
-        learning = "fitted" if fitted else "unknown" if unknown else "zero-shot"
+        unknown = given is not None and not given.record and self.model.fits != "none"
+        learning = "fitted" if fitted or here else "unknown" if unknown else "zero-shot"
         return Track(context=self.job.context, tuning=self.job.tuning, learning=learning)
 
     def _stages(self, fitted: dict[str, Any]) -> dict[str, Stage]:
