@@ -97,7 +97,9 @@ def _tallied(data: TaskData, scenario: Scenario, scored: Scored) -> dict[str, fl
             scored.forecast, values=values[part] if scored.forecast.kind == "point" else values[:, part]
         )
         mask = None if scored.valid is None else scored.valid[part]
-        tally.update(forecast, scored.observed[part], mask, scored.seasonal.__getitem__, part)
+        # One number a channel, or numbers of each case.
+        seasonal = {power: one if one.ndim == 1 else one[part] for power, one in scored.seasonal.items()}
+        tally.update(forecast, scored.observed[part], mask, seasonal.__getitem__, part)
     return tally.values()
 
 

@@ -56,7 +56,7 @@ class SeriesCollection:
         series: names of the series.
         train_sizes: where the publisher says that the training part of each series ends, shape (series,), or
             None.
-        starts: time stamp of each series' first value, datetime64[ns], shape (series,), or None.
+        starts: time stamp of each series' first value, datetime64[us], shape (series,), or None.
         step: time step as an ISO 8601 duration, or None.
         known: covariates that are known ahead, float32, NaN-free, one row an observation.
         past: covariates that are known up to the present only, likewise.
@@ -166,7 +166,7 @@ def of_dataset(opened: xr.Dataset, name: str, recipe: str, content: str) -> Seri
         sizes=sizes,
         series=tuple(map(str, names)),
         train_sizes=opened["train_size"].values.astype(np.int64) if "train_size" in opened else None,
-        starts=opened["start"].values.astype("datetime64[ns]") if "start" in opened else None,
+        starts=opened["start"].values.astype("datetime64[us]") if "start" in opened else None,
         step=step,
         known=_columns(opened, "known_covariates", sizes),
         past=_columns(opened, "past_covariates", sizes),
@@ -188,7 +188,7 @@ def of_table(table: SeriesTable) -> SeriesCollection:
         sizes=np.array([len(table.values)], np.int64),
         series=(table.name,),
         train_sizes=None,
-        starts=table.time[:1].astype("datetime64[ns]") if dated else None,
+        starts=table.time[:1].astype("datetime64[us]") if dated else None,
         step=table.step,
         known=none,
         past=none,

@@ -27,7 +27,7 @@ class HeldSeries:
         scale: normalisation of each series.
         known, past: covariates, float32, shape (row, column): known ahead, or up to the present only.
         static, categorical: of each series, float32 and int64, shape (series, column).
-        starts: time stamp of each series' first value, datetime64[ns], or None where there is no calendar.
+        starts: time stamp of each series' first value, datetime64[us], or None where there is no calendar.
         step: time step as an ISO 8601 duration, or None.
         calendar: names of the calendar columns.
         target_index: position of the targets among the channels.

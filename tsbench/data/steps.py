@@ -81,6 +81,27 @@ def main_period(step: str | None) -> int:
     return _PERIODS.get(step or "", 1)
 
 
+def benchmark_season(step: str | None) -> int:
+    """Season by which GluonTS and the benchmarks that follow it (GIFT-Eval) scale errors, in steps.
+
+    An hour of seconds, a day of minutes and hours, a year of months and quarters; else, and where the step
+    does not divide that season, 1. Days and weeks have no season there, unlike in `main_period`.
+
+    Example:
+        >>> [benchmark_season(step) for step in ("PT15M", "PT1H", "P1D", "P1M", "PT7M")]
+        [96, 24, 1, 12, 1]
+    """
+    found = _DURATION.fullmatch(step or "")
+    if found is None:
+        return 1
+    counts = [int(float(count)) if count else 0 for count in found.groups()]
+    if sum(map(bool, counts)) != 1:
+        return 1
+    unit = next(place for place, count in enumerate(counts) if count)
+    season = (1, 12, 1, 1, 24, 1440, 3600)[unit]
+    return 1 if season % counts[unit] else season // counts[unit]
+
+
 def irregularities(time: np.ndarray, step: str | None) -> list[Irregular]:
     """Every place where a time axis does not go on by `step`; with no step, where it does not go on at all.
 
@@ -131,25 +152,30 @@ def stamps_at(start: np.ndarray, position: np.ndarray, step: str) -> np.ndarray:
     """Time stamps so many steps after a first one; a last day of a month stays a last day.
 
     Args:
-        start: datetime64[ns], any shape.
+        start: datetime64, any shape.
         position: steps since `start`, integers, of a shape that broadcasts with it.
         step: ISO 8601 duration.
+
+    Returns:
+        datetime64[us].
 
     Example:
         >>> last = np.array(["2024-01-31"], "datetime64[ns]")
         >>> stamps_at(last, np.array([1, 2]), "P1M").astype("datetime64[D]")
         array(['2024-02-29', '2024-03-31'], dtype='datetime64[D]')
     """
+    # Not nanoseconds: 800 yearly steps leave their range.
+    start = start.astype("datetime64[us]")
     if step not in _MONTHS:
-        return start + position * np.timedelta64(int((step_seconds(step) or 0) * 1e9), "ns")
+        return start + position * np.timedelta64(int((step_seconds(step) or 0) * 1e6), "us")
     month = start.astype("datetime64[M]")
-    within = start - month.astype("datetime64[ns]")
+    within = start - month.astype("datetime64[us]")
     moved = month + position * _MONTHS[step]
     last = (start.astype("datetime64[D]") + 1).astype("datetime64[M]") > month
     length = (moved + 1).astype("datetime64[D]") - moved.astype("datetime64[D]")
     day = within.astype("timedelta64[D]")
     day = np.where(last, length - 1, np.minimum(day, length - 1))
-    return (moved.astype("datetime64[D]") + day).astype("datetime64[ns]") + within % np.timedelta64(1, "D")
+    return (moved.astype("datetime64[D]") + day).astype("datetime64[us]") + within % np.timedelta64(1, "D")
 
 
 def stamp_text(stamp: np.datetime64 | np.integer) -> str:

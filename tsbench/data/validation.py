@@ -27,7 +27,8 @@ def validate(dataset: "xr.Dataset", name: str, variant: Variant) -> None:
         InputError: with the first thing that is wrong.
     """
     for label, variable in dataset.data_vars.items():
-        if not variable.attrs.get("units"):
+        # Time stamps have their units in how they are stored.
+        if not variable.attrs.get("units") and variable.dtype.kind != "M":
             raise InputError(f"'{name}': variable '{label}' has no units")
         if variable.dtype.kind in "fc" and bool(np.isinf(variable.values).any()):
             raise InputError(f"'{name}': variable '{label}' holds an infinite value")

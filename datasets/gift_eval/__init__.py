@@ -1,0 +1,1 @@
+"""GIFT-Eval: 55 data sets of a benchmark of general forecasting models."""
