@@ -130,6 +130,7 @@ def test_unknown_origin_hides_no_targets_and_is_never_none(flagged):
     assert flagged([files, {}], [TARGETS]) == "targets"
     assert flagged([{"start": "0", "end": "5"}], [TARGETS]) == "unknown"
     assert flagged([], [TARGETS]) == "none"
+    assert flagged([], [TARGETS], learning="fitted") == "unknown"
 
 
 def test_the_order_of_ranges_does_not_matter(flagged):

@@ -304,13 +304,16 @@ def test_noise_is_measured_by_the_spread_of_each_series(open_ragged):
     assert ((spread > 0.05) & (spread < 0.2)).all()
 
 
-def test_trained_on_tells_stamps_or_positions_from_the_end(open_ragged, ragged):
-    dated = open_ragged().trained_on()
-    bare = open_ragged(ragged(dated=False)).trained_on()
+def test_trained_on_and_tested_on_are_positions_from_the_end_also_with_stamps(open_ragged, ragged):
+    for data in (open_ragged(), open_ragged(ragged(dated=False))):
+        seen, tested = data.trained_on(), data.tested_on([], 8)
 
-    # The longest series begins on 3 February, and 88 of its 100 values are before the validation window.
-    assert (dated.start, dated.end) == ("2024-01-31T00:00:00", "2024-04-30T00:00:00")
-    assert (bare.start, bare.end) == ("0", "-13")
+        # 88 of the 100 values of the longest series are before the validation window.
+        assert (seen.start, seen.end) == ("0", "-13")
+        assert [(one.role, one.start, one.end) for one in tested] == [
+            ("targets", "-8", "-1"),
+            ("inputs", "-12", "-5"),
+        ]
 
 
 def test_some_channels_are_the_context_and_some_of_them_the_targets(open_ragged, ragged):

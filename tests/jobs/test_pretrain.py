@@ -209,6 +209,9 @@ def test_weights_must_be_those_of_their_record_and_of_the_model(pretrained, eval
     (folder / "fit.json").write_text(json.dumps({key: record[key] for key in record if key != "stages"}))
     with pytest.raises(InputError, match="does not say what was trained on"):
         evaluated(folder)
+    (folder / "fit.json").write_text(json.dumps({key: record[key] for key in record if key != "model"}))
+    with pytest.raises(InputError, match="does not say of which model"):
+        evaluated(folder)
 
 
 @pytest.mark.parametrize(

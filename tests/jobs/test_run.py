@@ -149,14 +149,22 @@ def test_fit_then_evaluate_is_run(waves_at_hand, wave_task, quick):
     assert fresh.scores == result.scores
 
 
-def test_weights_of_ones_own_are_evaluated_without_a_fit(waves_at_hand, wave_task, quick):
+def test_weights_of_ones_own_are_evaluated_without_a_fit(waves_at_hand, wave_task, quick, tmp_path):
     result = tb.run("dlinear", wave_task(), conduct=CONDUCT, **quick)
     (weights,) = waves_at_hand.rglob("weights.safetensors")
+    elsewhere = tmp_path / "mine.safetensors"
+    elsewhere.write_bytes(weights.read_bytes())
 
     given = tb.evaluate("dlinear", wave_task(), conduct=CONDUCT, weights=weights, **quick)
+    found = tb.evaluate("dlinear", wave_task(), conduct=CONDUCT, weights=elsewhere, **quick)
 
-    assert (given.scores, given.model.weights) == (result.scores, result.model.weights)
-    assert (given.track.learning, given.trained_on) == ("unknown", ())
+    for one in (given, found):
+        assert (one.scores, one.model.weights) == (result.scores, result.model.weights)
+    # Beside them lies the record of their fit; elsewhere nobody knows where they come from.
+    assert (given.track, given.trained_on) == (result.track, result.trained_on)
+    assert given.cost["fit"] == result.cost["fit"]
+    assert found.track.learning == "unknown"
+    assert [part.dataset for part in found.trained_on] == ["file:mine.safetensors"]
 
 
 @pytest.mark.parametrize(

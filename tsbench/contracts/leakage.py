@@ -1,8 +1,7 @@
 """Leakage: whether the weights of a Result have seen what the Result was tested on."""
 
+from datetime import UTC, datetime
 from typing import Literal
-
-import numpy as np
 
 from .corpus import FILES
 from .result import DataRange, Result
@@ -53,8 +52,10 @@ def overlap(one: DataRange, other: DataRange) -> bool | None:
 
 
 def _unknown_origin(result: Result) -> bool:
-    files = any(one.dataset.startswith(FILES) for one in result.trained_on)
-    return files or (result.track.learning == "unknown" and not result.trained_on)
+    if not result.trained_on:
+        # What learned something must say on what.
+        return result.track.learning != "zero-shot"
+    return any(one.dataset.startswith(FILES) for one in result.trained_on)
 
 
 def _of_older(result: Result) -> Leakage:
@@ -86,12 +87,11 @@ def _not_after(one: str, other: str) -> bool | None:
         if first == 0 or second == -1:
             return True
         return first <= second if (first < 0) == (second < 0) else None
-    moments = _moment(one), _moment(other)
-    if None not in moments:
-        return bool(moments[0] <= moments[1])  # type: ignore[operator]
-    if positions == moments == (None, None):
-        return one == other  # labels
-    return None
+    begin, end = _moment(one), _moment(other)
+    if begin is not None and end is not None:
+        return begin <= end
+    # Neither positions nor stamps: labels of parts.
+    return one == other if {first, second, begin, end} == {None} else None
 
 
 def _position(text: str) -> int | None:
@@ -99,10 +99,12 @@ def _position(text: str) -> int | None:
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
 
 
-def _moment(text: str) -> np.datetime64 | None:
+def _moment(text: str) -> datetime | None:
     if "-" not in text[1:]:
         return None
     try:
-        return np.datetime64(text, "s")
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
+    # Stamps of stores name no zone; one that does is compared by its universal time.
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found

@@ -19,7 +19,7 @@ from tsbench.locks import free, hold
 
 from .code import code_hash
 from .fitted import read_fit
-from .job import Options, adapter_module, device_of, inherited, versions, weights_key
+from .job import Options, adapter_module, device_of, versions, weights_key
 from .run import Conduct
 from .source import ModelSource, find_model
 from .stages import GivenWeights, given_weights
@@ -177,7 +177,9 @@ def resolve_corpus(
     given = given_weights(options.weights) if options.weights is not None else None
     filled = replace(
         options,
-        hyperparameters=settings.hyperparameters | inherited(given, source.name) | options.hyperparameters,
+        hyperparameters=settings.hyperparameters
+        | (given.hyperparameters(source.name) if given else {})
+        | options.hyperparameters,
         training=settings.training | options.training,
         device=device_of(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),

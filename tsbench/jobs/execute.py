@@ -246,9 +246,14 @@ class Execution:
         return dropped | ({"scenarios": list(options.scenarios)} if options.scenarios else {})
 
     def _track(self, fitted: dict[str, Any]) -> Track:
-        given = self.job.given
-        learning = "fitted" if fitted else "unknown" if given and not given.record else "zero-shot"
-        return Track(context=self.job.context, tuning=self.job.tuning, learning=learning)
+        given, name = self.job.given, self.job.task.name
+        here = given is not None and any(one.kind == "fit" and one.on == name for one in given.stages)
+        learning = "unknown" if given and not given.record else "zero-shot"
+        return Track(
+            context=self.job.context,
+            tuning=self.job.tuning,
+            learning="fitted" if fitted or here else learning,
+        )
 
     def _stages(self, fitted: dict[str, Any]) -> dict[str, Stage]:
         """Stages that led to the weights, by name; none where nothing was learned or nobody knows."""

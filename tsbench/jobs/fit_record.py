@@ -53,7 +53,7 @@ def record_of(
     if given is not None:
         # Weights from elsewhere bring no stage, but what nobody knows of them must not be forgotten.
         before, seen = given.stages, trained_on if given.record else (*given.trained_on, *trained_on)
-    began = given.record.get("weights") if given is not None else None
+    began = before[-1].weights if before else None
     stage = Stage(kind=kind, on=on, began=began, weights=weights, cost=cost, trained_on=seen)
     return {
         "validation_loss": report.validation_loss,

@@ -186,7 +186,9 @@ def resolve(
         raise InputError(f"The context must be positive, not {context}")
     filled = Options(
         context=context,
-        hyperparameters=settings.hyperparameters | inherited(given, source.name) | options.hyperparameters,
+        hyperparameters=settings.hyperparameters
+        | (given.hyperparameters(source.name) if given else {})
+        | options.hyperparameters,
         training=settings.training | options.training,
         conditions=options.conditions,
         scenarios=options.scenarios,
@@ -278,24 +280,12 @@ def adapter_module(dataset: str) -> str:
     return f"{registry.dataset(name).folder.package}.adapter"
 
 
-def inherited(given: GivenWeights | None, model: str) -> dict[str, Any]:
-    """Hyper-parameters of the fit that made given weights: they say how the model is built.
-
-    Raises:
-        InputError: where the weights are another model's.
-    """
-    made = (given.record.get("model") or {}) if given else {}
-    if made and made["name"] != model:
-        raise InputError(f"{given.path if given else ''} holds weights of {made['name']}, not of {model}")
-    return dict(made.get("hyperparameters", {}))
-
-
 def weights_key(given: GivenWeights) -> str:
     """What identifies given weights: their hash and what they have seen, or the hash of the files."""
     if not given.record:
         return _file_hash(given.path)
     seen = [one.model_dump(mode="json") for one in given.trained_on]
-    return canonical_hash([given.record["weights"], seen])
+    return canonical_hash([given.record.get("weights"), seen])
 
 
 def _fine_tune(asked: bool | None, given: GivenWeights | None, settings: ModelSettings) -> bool | None:

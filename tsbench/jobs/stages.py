@@ -63,11 +63,26 @@ class GivenWeights:
         Raises:
             InputError: where the hash differs.
         """
-        if self.record and found != self.record["weights"]:
+        if self.record and found != self.stages[-1].weights:
             raise InputError(
                 f"{self.path} does not hold the weights of {FIT} beside it ({found}, not "
-                f"{self.record['weights']})"
+                f"{self.stages[-1].weights})"
             )
+
+    def hyperparameters(self, model: str) -> dict[str, Any]:
+        """Those of the fit that made the weights; they say how the model is built.
+
+        Raises:
+            InputError: where the weights are another model's, or the record is malformed.
+        """
+        if not self.record:
+            return {}
+        made = self.record.get("model")
+        if not isinstance(made, dict) or not isinstance(made.get("hyperparameters"), dict):
+            raise InputError(f"{self.folder}: {FIT} does not say of which model it is; fit again")
+        if made.get("name") != model:
+            raise InputError(f"{self.path} holds weights of {made.get('name')}, not of {model}")
+        return made["hyperparameters"]
 
 
 def given_weights(path: Path) -> GivenWeights:
