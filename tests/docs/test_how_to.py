@@ -68,3 +68,20 @@ def test_code_of_the_package_is_part_of_the_key(river):
     adapter.write_text(adapter.read_text() + "\nEXTRA = 1\n")
 
     assert code_hash(["my_package.adapter"]) != before
+
+
+def test_the_corpus_of_the_how_to_pretrains_a_model(tmp_path, capsys):
+    text = (HOW_TO / "pretrain-a-model.md").read_text(encoding="utf-8")
+    ((name, declaration),) = re.findall(r"```yaml (\S+)\n(.*?)```", text, re.DOTALL)
+    (tmp_path / name).write_text(declaration)
+    command = typer.main.get_command(app)
+    options = ["--threads", "1", "--train", "epochs=1", "--json"]
+
+    command.main(["fit", "dlinear", "--corpus", str(tmp_path / name), *options], standalone_mode=False)
+
+    (found,) = json.loads(capsys.readouterr().out)
+    assert {one["dataset"] for one in found["fit"]["stages"][0]["trained_on"]} == {
+        "load_demo",
+        "synthetic-series",
+    }
+    assert found["fit"]["validation_loss"] < 1  # better than the mean of each series
