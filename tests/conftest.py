@@ -330,12 +330,15 @@ def ragged():
                 "categorical": (("series", "attribute"), np.arange(len(sizes))[:, None] % 2),
             },
             {
-                "series": [f"s{number}" for number in range(len(sizes))],
-                "channel": [f"c{number}" for number in range(channels)],
-                "known_covariate": ["price"],
-                "past_covariate": ["sales"],
-                "feature": ["area"],
-                "attribute": ["kind"],
+                name: np.array(labels, object)
+                for name, labels in {
+                    "series": [f"s{number}" for number in range(len(sizes))],
+                    "channel": [f"c{number}" for number in range(channels)],
+                    "known_covariate": ["price"],
+                    "past_covariate": ["sales"],
+                    "feature": ["area"],
+                    "attribute": ["kind"],
+                }.items()
             },
         )
         if not dated:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tsbench.data.batch import Batch
     from tsbench.data.task_data import TaskData
     from tsbench.evaluation.record import read_result
+    from tsbench.gluonts.datasets import prepare_gluonts
+    from tsbench.gluonts.export import gluonts_dataset
+    from tsbench.gluonts.forecaster import GluonTSForecaster
+    from tsbench.gluonts.predictor import gluonts_model
     from tsbench.jobs.api import evaluate, fit, run, score
     from tsbench.jobs.job import Options
     from tsbench.training.module import NeuralForecaster
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batch": "tsbench.data.batch",
     "Forecast": "tsbench.contracts",
+    "GluonTSForecaster": "tsbench.gluonts.forecaster",
     "InputError": "tsbench.contracts",
     "NeuralForecaster": "tsbench.training.module",
     "Options": "tsbench.jobs.job",
@@ -29,14 +34,18 @@ _HOMES = {
     "TaskShape": "tsbench.contracts",
     "evaluate": "tsbench.jobs.api",
     "fit": "tsbench.jobs.api",
+    "gluonts_dataset": "tsbench.gluonts.export",
+    "gluonts_model": "tsbench.gluonts.predictor",
+    "prepare_gluonts": "tsbench.gluonts.datasets",
     "read_result": "tsbench.evaluation.record",
     "run": "tsbench.jobs.api",
     "score": "tsbench.jobs.api",
 }
 
 __all__ = [
-    "Batch", "Forecast", "InputError", "NeuralForecaster", "Options", "Result", "Suite", "Task", "TaskData",
-    "TaskShape", "evaluate", "fit", "read_result", "registry", "run", "score",
+    "Batch", "Forecast", "GluonTSForecaster", "InputError", "NeuralForecaster", "Options", "Result", "Suite",
+    "Task", "TaskData", "TaskShape", "evaluate", "fit", "gluonts_dataset", "gluonts_model", "prepare_gluonts",
+    "read_result", "registry", "run", "score",
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,7 @@ import yaml
 from tsbench.contracts import DatasetCard, InputError, ModelCard, Suite, Task, Variant, parse
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MEMBER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 YAML_DEPTH, YAML_NODES, AXES_LIMIT = 50, 1_000_000, 100_000
 
 
@@ -63,12 +64,13 @@ def datasets() -> dict[str, DatasetEntry]:
 
 
 def dataset(name: str) -> DatasetEntry:
-    """The data set of that name.
+    """The data set of that name; a member of a family, which only its user knows, is made on the spot.
 
     Raises:
         InputError: where there is none, with the nearest name.
     """
-    return _get("dataset", datasets(), name)
+    found = datasets()
+    return found.get(name) or _member(name, found) or _get("dataset", found, name)
 
 
 def adapter(entry: DatasetEntry) -> ModuleType:
@@ -85,12 +87,29 @@ def tasks() -> dict[str, Task]:
 
 
 def task(name: str) -> Task:
-    """The task of that name.
+    """The task of that name; the one of a member of a family is made by its adapter from the prepared data.
 
     Raises:
-        InputError: where there is none, with the nearest name.
+        InputError: where there is none, with the nearest name, or where the member is not prepared.
     """
-    return _get("task", tasks(), name)
+    found = tasks()
+    member = None if name in found else _member(name, datasets())
+    return _get("task", found, name) if member is None else adapter(member).task(member.name)
+
+
+def canonical_name(name: str) -> str:
+    """The name of a store or task for `family/its-name`."""
+    return name.replace("/", "-", 1).lower() if "/" in name else name
+
+
+def _member(name: str, known: dict[str, DatasetEntry]) -> DatasetEntry | None:
+    """The member `family/its-name` or `family-its-name` of a family of data sets, or None."""
+    canonical = canonical_name(name)
+    for family, entry in known.items():
+        own = canonical.removeprefix(f"{family}-")
+        if entry.card.family and own != canonical and _MEMBER.fullmatch(own):
+            return replace(entry, name=canonical)
+    return None
 
 
 def models() -> dict[str, ModelCard]:

@@ -32,6 +32,7 @@ class Hyperparameters:
         norm: normalise each window by its own mean and standard deviation, and undo it on the forecast.
         minute_mark: give the minute of the hour a token too, where the task has it; the official scripts
             read quarter-hours and ten minutes with the marks of hourly data.
+        marks: give calendar marks tokens at all; the official scripts read none of the Solar data.
     """
 
     d_model: int = 128
@@ -41,6 +42,7 @@ class Hyperparameters:
     dropout: float = 0.1
     norm: bool = True
     minute_mark: bool = True
+    marks: bool = True
 
     def __post_init__(self) -> None:
         """Sizes are positive, heads divide the width, dropout is a share."""
@@ -67,7 +69,7 @@ class ITransformer(NeuralForecaster):
         chosen = hyperparameters or Hyperparameters()
         width = chosen.d_model
         self.norm = chosen.norm
-        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark)
+        self.mark_index = mark_columns(shape.past_covariates, chosen.minute_mark) if chosen.marks else []
         self.enc_embedding = WindowEmbedding(shape.context, width, chosen.dropout)
         self.encoder = Encoder(
             chosen.e_layers, width, chosen.n_heads, chosen.d_ff, chosen.dropout, nn.LayerNorm(width)

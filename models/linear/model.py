@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tsbench.contracts import Forecast, TaskShape
+from tsbench.contracts import Forecast, InputError, TaskShape
 from tsbench.contracts.model import Fits
 from tsbench.data.batch import Batch
 from tsbench.training.source import FitReport, TaskSource
@@ -49,7 +49,11 @@ class Linear(nn.Module):
         return Forecast(self.map(context.transpose(1, 2)).transpose(1, 2))
 
     def fit(self, source: TaskSource, init: Any = None) -> FitReport:
-        """Solve for the map; there is no randomness."""
+        """Solve for the map; there is no randomness.
+
+        Raises:
+            InputError: where every training window lacks a target.
+        """
         size = self.shape.context + 1
         gram = torch.zeros(size, size, dtype=torch.float64)
         moment = torch.zeros(size, self.shape.horizon, dtype=torch.float64)
@@ -57,6 +61,8 @@ class Linear(nn.Module):
             inputs, outputs = self._equations(batch)
             gram += inputs.T @ inputs
             moment += inputs.T @ outputs
+        if gram[-1, -1] == 0:
+            raise InputError("linear needs training windows whose targets are all observed; there are none")
         penalty = self.ridge * gram.diagonal()[:-1].mean() * torch.eye(size, dtype=torch.float64)
         penalty[-1, -1] = 0  # the intercept is not shrunk
         solution = torch.linalg.solve(gram + penalty, moment)  # (context + 1, lead_time)

@@ -14,8 +14,9 @@ from torch import nn
 
 from tsbench.contracts import InputError, TaskShape
 from tsbench.training.module import NeuralForecaster
+from tsbench.training.published_folder import read_state
 
-from .checkpoint import read_configuration, read_state
+from .checkpoint import read_configuration
 from .configuration import SIZES, Configuration
 from .generation import generate, sequences_at_once
 from .loss import objective

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,19 @@ def test_evaluating_what_was_not_fitted(waves_at_hand, refused):
         "First: tsbench fit dlinear waves-12 --seed 0 --context 96 (or use tsbench run)"
     )
     assert left_behind(waves_at_hand) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "package"), [("auto_theta", "statsforecast"), ("lightgbm_lags", "lightgbm")]
+)
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    refused, waves_at_hand, monkeypatch, model, package
+):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    line = refused("run", model, "waves-12", "--context", "48", "--no-track")
+
+    assert line.endswith(f'needs the package {package}: pip install "tsbench[baselines]"')
+    assert [path for path in left_behind(waves_at_hand) if not path.endswith("lock")] == []

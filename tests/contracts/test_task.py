@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsbench.contracts import Forecast, InputError, ModelCard, Task, canonical_hash, parse
+from tsbench.contracts import (
+    Forecast,
+    InputError,
+    ModelCard,
+    RollingSplit,
+    Task,
+    WindowRule,
+    canonical_hash,
+    parse,
+)
 from tsbench.contracts.strict import Strict
 
 CARD = {
@@ -119,3 +128,56 @@ def test_kind_rank_and_levels_of_a_forecast_agree(shape, kind, quantiles, messag
 def test_quantile_levels_ascend_inside_the_unit_interval_and_hold_the_median(wave_task, quantiles):
     with pytest.raises(ValueError, match="quantiles"):
         wave_task(quantiles=quantiles)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": {"kind": "rolling", "windows": 0}}, "at least one window, not 0"),
+        (
+            {"unit": {"kind": "window_block"}},
+            "the unit of a split by rolling is `series`, not `window_block`",
+        ),
+        ({"unit": {"kind": "series", "windows": 3}}, "`windows` of a unit are those of a `window_block`"),
+        ({"normalisation": "zscore_parts"}, "goes with the normalisation `none` or `zscore`"),
+        ({"split": {"kind": "rolling", "windows": {"share": 2, "most": 3}}}, "less than 1"),
+    ],
+)
+def test_a_rolling_split_is_refused_where_it_fits_nothing(ragged_task, changes, message):
+    with pytest.raises(ValueError, match=message):
+        ragged_task(**changes)
+
+
+def test_the_unit_of_a_rolling_split_holds_the_windows_of_a_series(ragged_task):
+    assert ragged_task().unit_windows == 2
+    task = ragged_task(split={"kind": "rolling", "windows": {"share": 0.1, "most": 20}})
+    with pytest.raises(ValueError, match="depends on its data"):
+        _ = task.unit_windows
+
+
+def test_the_window_rule_is_that_of_gift_eval():  # ltsf_protocol: min(max(1, ceil(0.1 · shortest / H)), 20)
+    rule = WindowRule(share=0.1, most=20)
+
+    found = [rule.windows(shortest, 48) for shortest in (30, 480, 481, 960, 9601, 100_000)]
+
+    assert found == [1, 1, 2, 2, 20, 20]
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+@pytest.mark.parametrize("step", [None, 2, 7])
+@pytest.mark.parametrize("late", [0, 5])
+def test_a_task_of_fev_has_the_cutoffs_of_a_rolling_split(windows, step, late):
+    fev = pytest.importorskip("fev")
+    cutoff = None if late == 0 else -4 - (windows - 1) * (step or 4) - late
+    task = fev.Task(
+        dataset_path="no.parquet",
+        horizon=4,
+        num_windows=windows,
+        window_step_size=step,
+        initial_cutoff=cutoff,
+    )
+    split = RollingSplit(kind="rolling", windows=windows, step=step, unused=late)
+
+    (first,), _ = split.borders(np.array([50]), 4)
+
+    assert [first + number * (step or 4) - 50 for number in range(windows)] == task.cutoffs

@@ -1,6 +1,7 @@
 """Preparing: where files are looked for, when a store is reused, and two processes at once."""
 
 import gzip
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,26 @@ def test_alternative_names_are_found_and_checked(tmp_path, shared_data):
     with pytest.raises(InputError, match="exchange_rate.txt is not exchange_rate.txt.gz as published"):
         prepare.prepare("exchange", tmp_path)
     assert open_store(prepare.prepare("exchange", tmp_path, allow_other_checksum=True)).sizes["time"] == 7588
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_every_published_form_of_a_file_is_the_published_file(algorithm, ett_file, monkeypatch):
+    path = ett_file()
+    entry = registry.dataset("etth1")
+    digest = hashlib.new(algorithm, path.read_bytes()).hexdigest()
+    (file,) = entry.variant.files
+    known = file.model_copy(update={"alternative_checksums": ("md5:0", f"{algorithm}:{digest}")})
+    variant = entry.variant.model_copy(update={"files": (known,)})
+    changed = {"etth1": registry.DatasetEntry(entry.name, entry.card, variant, entry.folder)}
+    monkeypatch.setattr(registry, "datasets", lambda: changed)
+
+    assert open_store(prepare.prepare("etth1", path)).sizes["time"] == 100
+
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(
+        InputError, match="is not ETTh1.csv as published: its sha256 is .*, the card says f18de3"
+    ):
+        prepare.prepare("etth1", path)
 
 
 def test_without_network_the_way_out_is_told_in_one_line(offline):

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsbench.data.steps import infer_step, irregularities, iso_step, main_period, step_seconds
+from tsbench.data.steps import (
+    following,
+    infer_step,
+    irregularities,
+    iso_step,
+    main_period,
+    stamps_at,
+    step_seconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +80,18 @@ def test_every_kind_of_irregularity_is_told_with_its_stamp():
 def test_too_few_rows_show_no_step():
     assert infer_step(np.array(["2024-01-01", "2024-01-02"], "datetime64[ns]")) is None
     assert irregularities(np.array(["2024-01-01"], "datetime64[ns]"), None) == []
+
+
+@pytest.mark.parametrize("start", ["2023-11-30", "2024-01-31", "2024-01-15T06:30", "2024-02-29"])
+@pytest.mark.parametrize("step", ["P1M", "P3M", "P1Y", "P1D", "PT15M"])
+def test_stamps_at_positions_are_those_that_follow_each_other(start, step):
+    first = np.array([start], "datetime64[ns]")
+    axis = np.concatenate([first, stamps_at(first, np.arange(1, 3), step).astype("datetime64[ns]")])
+
+    np.testing.assert_array_equal(stamps_at(first, np.arange(20), step)[2:], following(axis[:2], step, 18))
+
+
+def test_stamps_reach_far_beyond_nanoseconds():
+    stamps = stamps_at(np.array(["1750-12-31"], "datetime64[ns]"), np.array([0, 834]), "P1Y")
+
+    assert stamps.astype("datetime64[D]").astype(str).tolist() == ["1750-12-31", "2584-12-31"]

@@ -44,6 +44,24 @@ def test_csv_plain_compressed_and_parquet_read_alike(tmp_path, table):
         np.testing.assert_array_equal(time_stamps(read, "date"), stamps)
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("date,a\n1,2\n", ["date", "a"]),
+        (" date ,a\n1,2\n", ["date", "a"]),
+        ("0,1\n1,2\n", ["x", "y"]),
+        ("dates,1\n1,2\n", ["x", "y"]),
+    ],
+)
+def test_a_header_that_a_file_may_have_is_known_by_its_first_name(tmp_path, text, names):
+    for name, content in (("made.csv", text.encode()), ("made.csv.gz", gzip.compress(text.encode()))):
+        (tmp_path / name).write_bytes(content)
+        read = read_table(tmp_path / name, ("x", "y"), header_start="date")
+
+        assert list(read.frame.columns) == names
+        assert len(read.frame) == 1 + (names == ["x", "y"])
+
+
 def test_numbers_are_the_floats_nearest_to_the_text(table):
     printed = [repr(value) for value in np.random.default_rng(0).standard_normal(200).tolist()]
     read = numbers(table("x\n" + "\n".join(printed)), "x")

@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from tsbench import registry
+from tsbench.data.collection import of_dataset
+from tsbench.data.collection_data import CollectionData
 from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import evaluate
+from tsbench.jobs.source import find_model
 from tsbench.models.dlinear.model import DLinear
 from tsbench.models.last_value.model import LastValue
 from tsbench.models.naive2.model import Naive2
 from tsbench.models.seasonal_naive.model import SeasonalNaive
+from tsbench.training.build import NoHyperparameters, build
 from tsbench.training.settings import TrainingSettings, fill
 from tsbench.training.source import TaskSource
 
@@ -91,3 +96,37 @@ def test_a_fit_sees_each_series_once_an_epoch_and_lowers_the_error(hourly):
     )
     assert len(source.train.drawn(0)) == 414
     assert torch.isfinite(model.predict(source.validation.gather(torch.arange(3))).values).all()
+
+
+def made(group: str) -> CollectionData:
+    """Five series of a group's task; the shortest leaves one training window."""
+    task = registry.task(f"m4-{group}")
+    horizon = task.horizon
+    random = np.random.default_rng(0)
+    sizes = np.array([3 * horizon + 1, 4 * horizon, 5 * horizon, 7 * horizon, 9 * horizon])
+    values = random.uniform(50, 150, sizes.sum()).cumsum()
+    stored = xr.Dataset({"value": ("observation", values), "row_size": ("series", sizes)})
+    return CollectionData.of(task, of_dataset(stored, task.dataset, "recipe", "content"))
+
+
+@pytest.mark.parametrize(
+    "name", [*NEURAL, "linear", "naive2", "seasonal_naive", "last_value", "window_mean", "time_moe"]
+)
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_model_forecasts_padded_contexts_of_each_group(group, name):
+    data, card = made(group), registry.model(name)
+    settings = card.settings_for(data.task.name)
+    kind = find_model(name).load()
+    record = getattr(kind, "Hyperparameters", NoHyperparameters)
+    model = build(kind, data.shape(settings.context), fill(record, settings.hyperparameters, name), seed=0)
+    training = fill(TrainingSettings, settings.training | {"epochs": 1}, name) if settings.training else None
+    if hasattr(model, "fit"):
+        chosen = training or TrainingSettings()
+        model.fit(TaskSource(data, settings.context, 0, settings=chosen, uses=model.uses))
+
+    batch = data.windows("test", settings.context).using(*model.uses).gather(torch.arange(5))
+    with torch.inference_mode():
+        forecast = model.predict(batch).values
+
+    assert forecast.shape == (5, data.task.horizon, 1)
+    assert forecast.isfinite().all()

@@ -214,3 +214,89 @@ def test_quantiles_without_the_median_have_no_point():
 
     with pytest.raises(InputError, match=r"A point needs the quantile 0\.5; the forecast has 0\.1, 0\.9"):
         point(forecast)
+
+
+class Drawn(LastValue):
+    """Members from the generator that it is given, and from the case."""
+
+    uses = frozenset({"context"})
+
+    def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+        values = super().predict(batch).values
+        key = int(torch.randint(2**30, (), generator=generator))
+        generators = [torch.Generator().manual_seed(key + int(case)) for case in batch["index"]]
+        noise = [torch.randn((9, *values.shape[1:]), generator=one) for one in generators]
+        return Forecast(values + torch.stack(noise, dim=1), "samples")
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_members_are_drawn_from_scenario_and_case_so_that_no_batch_size_matters(open_waves, size):
+    data = open_waves(metrics=["crps", "energy_score"], primary="crps", conditions=ROBUSTNESS)
+    model = Drawn(data.shape(24))
+
+    first = run(data, model)
+    torch.manual_seed(1)
+    again = run(data, model, batch_size=size)
+
+    for name, averages in first.scores().items():
+        assert again.scores()[name] == pytest.approx(averages, rel=1e-9)
+    assert first.kind == "samples"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.zeros(3, 109, 11, 2), r"\[3, 109, 11, 2\]; \(quantile, sample, .*\) is \[3, 109, 12, 2\]"),
+        (
+            torch.full((3, 109, 12, 2), torch.nan),
+            "The forecast of case 0 in scenario 'regular' is not finite",
+        ),
+    ],
+)
+def test_wrong_quantile_forecasts_fail_the_job(open_waves, values, message):
+    class Wrong(LastValue):
+        def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+            return Forecast(values, "quantiles", (0.1, 0.5, 0.9))
+
+    data = open_waves()
+
+    with pytest.raises(JobFailed, match=message):
+        run(data, Wrong(data.shape(24)))
+
+
+def test_a_metric_of_levels_that_the_task_lacks_is_refused_before_a_forecast_is_made(open_waves):
+    with pytest.raises(
+        InputError, match="waves-12@1: the metric msis needs 0.025, 0.975 among the task's `quanti"
+    ):
+        run(open_waves(metrics=["mse", "msis"]))
+
+
+def test_coverage_cannot_be_the_primary_metric(open_waves):
+    with pytest.raises(InputError, match=r"coverage_80 ranks nothing, since it should be near 0.8"):
+        run(open_waves(metrics=["coverage_80"], primary="coverage_80"))
+
+
+def test_examples_of_a_distribution_have_the_bounds_of_its_80_percent_interval(open_waves):
+    class Fanned(LastValue):
+        def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+            values = super().predict(batch).values
+            return Forecast(torch.stack([values - 2, values, values + 1]), "quantiles", (0.1, 0.5, 0.9))
+
+    data = open_waves()
+    columns = run(data, Fanned(data.shape(24))).examples.columns
+    point = run(data).examples.columns
+
+    assert "lower" not in point
+    assert {name: columns[name] for name in point} == point
+    assert [one is None for one in columns["lower"]] == [one is None for one in columns["forecast"]]
+    known = [number for number, one in enumerate(columns["forecast"]) if one is not None]
+    middle = np.array([columns["forecast"][number] for number in known])
+    np.testing.assert_allclose([columns["lower"][number] for number in known], middle - 2, rtol=1e-6)
+    np.testing.assert_allclose([columns["upper"][number] for number in known], middle + 1, rtol=1e-6)
+
+
+def test_the_crps_of_a_baseline_is_its_absolute_error(open_waves):
+    scores = run(open_waves(metrics=["mae", "crps", "crps_fair", "mql"], primary="crps")).scores()
+
+    assert scores["crps"] == scores["crps_fair"] == pytest.approx(scores["mae"], rel=1e-12)
+    assert scores["mql"]["regular"] == pytest.approx(scores["mae"]["regular"], rel=1e-12)

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 import tsbench as tb
 from tsbench import atomic
-from tsbench.contracts import Forecast, InputError, Scenario
+from tsbench.contracts import Forecast, InputError, JobFailed, Scenario
 from tsbench.data.task_data import TaskData
 from tsbench.evaluation.forecast_store import ForecastWriter, array_name, check_forecast
+from tsbench.evaluation.metrics import METRICS
 from tsbench.evaluation.record import read_table
 from tsbench.jobs.run import Conduct
+from tsbench.models.last_value.model import LastValue
 
 SHAPE = (109, 12, 2)
 REGULAR = Scenario(key="regular", condition="regular", dataset="user-waves")
@@ -169,7 +171,7 @@ def test_metadata_that_are_not_an_object_are_refused(check, saved, text):
 
 
 def test_too_many_files_are_refused(check, saved, monkeypatch):
-    monkeypatch.setattr("tsbench.evaluation.forecast_store.FILE_LIMIT", 3)
+    monkeypatch.setattr("tsbench.evaluation.array_check.FILE_LIMIT", 3)
 
     with pytest.raises(InputError, match="is larger than 3 files"):
         check()
@@ -277,6 +279,157 @@ class TestScoring:
         zarr.open_array(folder / "regular")[7, 3, 1] = np.nan
 
         with pytest.raises(InputError):
+            tb.score(folder, "waves-12", out=tmp_path / "scored")
+        assert not (tmp_path / "scored").exists()
+
+
+LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
+DRAWN = torch.randn((5, *SHAPE), generator=torch.Generator().manual_seed(1)).sort(dim=0).values
+KINDS = {"quantiles": Forecast(DRAWN, "quantiles", LEVELS), "samples": Forecast(DRAWN, "samples")}
+
+
+@pytest.fixture
+def save(tmp_path, wave_task):
+    """Saves a forecast in batches: `save(Forecast)` gives the group."""
+
+    def run(forecast: Forecast, name: str = "probable.zarr") -> Path:
+        with atomic.new_folder(tmp_path / name) as folder:
+            writer = ForecastWriter(folder, wave_task(quantiles=LEVELS), "mine")
+            writer.create(REGULAR, SHAPE)
+            for cases in torch.arange(109).split(40):
+                part = Forecast(forecast.values[:, cases], forecast.kind, forecast.quantiles)
+                writer.write(REGULAR, cases, part)
+        return tmp_path / name
+
+    return run
+
+
+class TestKinds:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_forecasts_of_a_kind_come_back_as_they_were_written(self, save, wave_task, kind):
+        folder = save(KINDS[kind])
+
+        found = check_forecast(folder, wave_task(), {"regular": SHAPE})
+
+        assert (found.kind, found.quantiles) == (kind, KINDS[kind].quantiles)
+        parts = [one for _, one in found.batches(REGULAR)]
+        assert torch.equal(torch.cat([one.values for one in parts], dim=1), DRAWN.double())
+        assert all((one.kind, one.quantiles) == (kind, KINDS[kind].quantiles) for one in parts)
+        array = zarr.open_array(folder / "regular")
+        name = {"quantiles": "quantile", "samples": "realization"}[kind]
+        assert array.shape == (109, 5, 12, 2)
+        assert array.metadata.dimension_names == ("sample", name, "lead_time", "channel")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_blocks_of_large_cases_are_smaller_and_hold_the_same(self, save, wave_task, monkeypatch, kind):
+        monkeypatch.setattr("tsbench.evaluation.blocks.BLOCK_BYTES", 7 * 5 * 12 * 2 * 4)
+        found = check_forecast(save(KINDS[kind]), wave_task(), {"regular": SHAPE})
+
+        blocks = [len(cases) for cases, _ in found.batches(REGULAR)]
+
+        assert blocks == [7] * 15 + [4]
+        assert found.arrays["regular"].chunk == (7, 5, 12, 2)
+        assert torch.equal(
+            torch.cat([one.values for _, one in found.batches(REGULAR)], dim=1), DRAWN.double()
+        )
+
+    @pytest.mark.parametrize(
+        ("shape", "message"),
+        [
+            ([109, 1001, 12, 2], "has 1001 members; 1 to 1000 are allowed"),
+            ([109, 0, 12, 2], "has 0 members"),
+            ([109, True, 12, 2], r"has the shape \[109, True, 12, 2\]"),
+            ([109, 5, 12, 3], r"\(sample, realization, lead_time, channel\) is \[109, 5, 12, 2\]"),
+            ([109], r"\(sample, realization, lead_time, channel\)"),
+            (None, "has the shape None"),
+        ],
+    )
+    def test_members_of_another_shape_are_refused(self, save, wave_task, shape, message):
+        path = save(KINDS["samples"]) / "regular" / "zarr.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": shape}))
+
+        with pytest.raises(InputError, match=message):
+            check_forecast(path.parents[1], wave_task(), {"regular": SHAPE})
+
+    def test_as_many_levels_as_quantiles_are_needed(self, save, wave_task):
+        folder = save(KINDS["quantiles"])
+        group = zarr.open_group(folder)
+        group.attrs["quantiles"] = [0.1, 0.5, 0.9]
+
+        with pytest.raises(
+            InputError, match=r"\(sample, quantile, lead_time, channel\) is \[109, 3, 12, 2\]"
+        ):
+            check_forecast(folder, wave_task(), {"regular": SHAPE})
+
+    def test_more_values_than_can_be_read_are_refused(self, save, wave_task, monkeypatch):
+        monkeypatch.setattr("tsbench.evaluation.forecast_store.VALUE_BYTE_LIMIT", 1000)
+
+        with pytest.raises(InputError, match="holds 52320 bytes of values; at most 1000 are read"):
+            check_forecast(save(KINDS["samples"]), wave_task(), {"regular": SHAPE})
+
+    @pytest.mark.parametrize("other", [KINDS["samples"], Forecast(DRAWN[:3], "quantiles", (0.1, 0.5, 0.9))])
+    def test_forecasts_of_two_forms_are_not_saved_together(self, tmp_path, wave_task, other):
+        writer = ForecastWriter(tmp_path, wave_task(), "mine")
+        writer.create(REGULAR, SHAPE)
+        writer.write(REGULAR, torch.arange(109), KINDS["quantiles"])
+
+        with pytest.raises(JobFailed, match="need the same kind, levels and members"):
+            writer.write(REGULAR, torch.arange(109), other)
+
+
+class Spread(LastValue):
+    """Quantiles around the last value, ever wider."""
+
+    def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+        values = super().predict(batch).values
+        steps = torch.arange(1, 13)[:, None] ** 0.5
+        return Forecast(torch.stack([values + (one - 0.5) * steps for one in LEVELS]), "quantiles", LEVELS)
+
+
+class Drawing(LastValue):
+    """Members around the last value, from the generator that it is given."""
+
+    def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
+        values = super().predict(batch).values
+        return Forecast(values + torch.randn((7, *values.shape), generator=generator), "samples")
+
+
+ALL = [name for name, one in METRICS.items() if one.view == "sequence"]
+
+
+class TestScoringKinds:
+    @pytest.mark.parametrize("space", ["normalised", "units"])
+    @pytest.mark.parametrize("model", [LastValue, Spread, Drawing])
+    def test_a_saved_forecast_scores_as_the_run_that_made_it(
+        self, waves_at_hand, wave_task, monkeypatch, model, space
+    ):
+        metrics = [name for name in ALL if model is not Spread or name != "energy_score"]
+        task = wave_task(metrics=metrics, quantiles=LEVELS, space=space)
+        known = tb.registry.tasks()
+        monkeypatch.setattr(tb.registry, "tasks", lambda: known | {"waves-12": task})
+        conduct = Conduct(track=False, save_forecasts=True)
+
+        result = tb.run(model, task, conduct=conduct, context=48, threads=1)
+        (folder,) = waves_at_hand.rglob("forecast.zarr")
+        scored = tb.score(folder, "waves-12")
+
+        kind = {LastValue: "point", Spread: "quantiles", Drawing: "samples"}[model]
+        assert result.forecast_kind == scored.forecast_kind == kind
+        assert set(scored.scores) == set(metrics)
+        for metric, by_condition in result.scores.items():
+            assert scored.scores[metric] == pytest.approx(by_condition, rel=1e-6, abs=1e-6), metric
+
+    def test_a_forecast_without_a_level_that_the_task_needs_leaves_nothing(
+        self, waves_at_hand, wave_task, monkeypatch, save, tmp_path
+    ):
+        task = wave_task(metrics=["mse", "msis"], quantiles=LEVELS)
+        known = tb.registry.tasks()
+        monkeypatch.setattr(tb.registry, "tasks", lambda: known | {"waves-12": task})
+        folder = save(Forecast(DRAWN[:3], "quantiles", (0.1, 0.5, 0.9)))
+
+        with pytest.raises(
+            InputError, match=r"msis needs the quantiles 0.025, 0.975; the forecast has 0.1, 0.5"
+        ):
             tb.score(folder, "waves-12", out=tmp_path / "scored")
         assert not (tmp_path / "scored").exists()
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tsbench.contracts import InputError, Result
-from tsbench.contracts.result import SCORE_COLUMNS, UNIT_COLUMNS
+from tsbench.contracts.result import EXAMPLE_BOUNDS, EXAMPLE_COLUMNS, SCORE_COLUMNS, UNIT_COLUMNS
 from tsbench.evaluation.record import find_results, read_result, read_table, write_result
 
 RECORD = {
@@ -49,6 +49,23 @@ def test_a_result_comes_back_as_it_was_written(folder, result):
     assert read_result(folder) == result
     assert read_table(folder, "scores.parquet")["numerator"].tolist() == [1.5]
     assert find_results(folder.parent) == [folder]
+
+
+@pytest.mark.parametrize("bounds", [(), EXAMPLE_BOUNDS])
+def test_examples_come_back_with_and_without_bounds(tmp_path, result, bounds):
+    names = (*EXAMPLE_COLUMNS, *bounds)
+    texts = {"scenario", "variable", "time"}
+    examples = {name: ["a", "a"] if name in texts else [None, 1.5] for name in names}
+    write_result(tmp_path / "one", result, SCORES, UNITS, examples)
+
+    assert tuple(read_table(tmp_path / "one", "examples.parquet").columns) == names
+
+
+def test_examples_with_one_bound_are_refused(tmp_path, result):
+    columns = {name: ["a"] for name in (*EXAMPLE_COLUMNS, "lower")}
+
+    with pytest.raises(ValueError, match="examples.parquet has the columns"):
+        write_result(tmp_path / "one", result, SCORES, UNITS, columns)
 
 
 def test_nothing_is_left_where_a_table_has_other_columns(tmp_path, result):

@@ -52,7 +52,29 @@ def forecasts() -> str:
     return charts.forecast_chart(examples(), entries=ENTRIES)
 
 
-ALL = pytest.mark.parametrize("draw", [cost, condition, lead_time, forecasts])
+def bounded() -> pd.DataFrame:
+    """Examples in which one entry has an interval."""
+    frame = examples()
+    there = frame["entry"] == ENTRIES[0]
+    return frame.assign(
+        lower=(frame["forecast"] - 1).where(there), upper=(frame["forecast"] + 1).where(there)
+    )
+
+
+def intervals() -> str:
+    return charts.forecast_chart(bounded(), entries=ENTRIES)
+
+
+def test_an_interval_is_an_area_in_each_panel_that_has_one():
+    def areas(svg: str) -> int:
+        return svg.count('class="mark-area')
+
+    assert areas(forecasts()) == 0
+    assert areas(charts.forecast_chart(bounded().assign(lower=np.nan), entries=ENTRIES)) == 0
+    assert areas(intervals()) == 3
+
+
+ALL = pytest.mark.parametrize("draw", [cost, condition, lead_time, forecasts, intervals])
 
 
 @ALL

@@ -151,6 +151,13 @@ def test_the_minute_of_the_hour_is_a_token_or_left_out(shape_of, minute, columns
     assert model_of(shape, minute_mark=minute).mark_index == columns
 
 
+def test_marks_are_left_out_where_the_official_script_reads_none(shape_of):
+    model = model_of(shape_of(48, 24, channels=3), marks=False)
+    batch = {"context": torch.randn(2, 48, 3), "past_covariates": torch.randn(2, 48, 4)}
+
+    assert torch.equal(model(batch), model({"context": batch["context"]}))
+
+
 def test_a_very_short_look_back_without_marks_gives_a_forecast(shape_of):
     model = model_of(shape_of(16, 4, channels=6, period=4, past_covariates=()))
     batch = {"context": torch.randn(5, 16, 6), "past_covariates": torch.zeros(5, 16, 0)}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tsbench.contracts import InputError
 from tsbench.models.linear.model import Hyperparameters, Linear
 from tsbench.training.source import TaskSource
 
@@ -83,3 +84,13 @@ def test_windows_with_missing_targets_do_not_enter_the_system(open_waves, waves)
     kept = ~lost.reshape(-1)
     solution = np.linalg.lstsq(inputs[kept], outputs[kept], rcond=None)[0]
     np.testing.assert_allclose(model.map.weight.T.numpy(), solution[:-1], atol=1e-5)
+
+
+def test_windows_that_all_lack_a_target_are_refused(open_ragged, ragged):
+    made = ragged()
+    made["value"][::3] = float("nan")
+    data = open_ragged(made, missing="mask")
+    model = Linear(data.shape(8))
+
+    with pytest.raises(InputError, match="windows whose targets are all observed; there are none"):
+        model.fit(TaskSource(data, 8, 0, uses=model.uses))

@@ -279,6 +279,16 @@ def test_the_minute_of_the_hour_is_read_or_left_out(shape_of, minute, columns): 
     assert model.enc_embedding.temporal_embedding["embed"].in_features == len(columns)
 
 
+@pytest.mark.parametrize("independent", [True, False])
+def test_marks_are_left_out_where_the_official_script_reads_none(shape_of, independent):
+    shape, batch = shape_of(48, 24, channels=3), batch_of()
+    model = model_of(shape, marks=False, channel_independent=independent)
+
+    assert torch.equal(model(batch), model({"context": batch["context"]}))
+    # Held all the same, as in the official weights.
+    assert model.enc_embedding.temporal_embedding["embed"].weight.shape[1] == 4
+
+
 @pytest.mark.parametrize(
     ("context", "chosen"), [(16, {}), (16, DEPENDENT), (10, {"down_sampling_layers": 0})]
 )

@@ -73,10 +73,10 @@ class TestTheOfficialFixture:
 
         history = model.TPGN.LNN_dim.history(grid)
         found = {
-            "hie": rearrange(history, "n b phase row d -> b row phase n d"),
-            "gated": rearrange(model.TPGN.LNN_dim.mix(grid, history), "n b phase row d -> b row phase n d"),
-            "long": rearrange(model.TPGN.LNN_dim(grid), "n b phase d -> b phase n d"),
-            "short": repeat(model.TPGN.s_t_p_e(grid), "n b d -> b phase n d", phase=24),
+            "hie": rearrange(history, "n d row b phase -> b row phase n d"),
+            "gated": rearrange(model.TPGN.LNN_dim.mix(grid, history), "n d row b phase -> b row phase n d"),
+            "long": rearrange(model.TPGN.LNN_dim(grid), "n d b phase -> b phase n d"),
+            "short": repeat(model.TPGN.s_t_p_e(grid), "n d b -> b phase n d", phase=24),
         }
 
         for name, one in found.items():
@@ -109,25 +109,26 @@ def test_history_of_a_row_sees_the_rows_before_it_and_nothing_else(shape_of):
     network = model_of(shape_of).TPGN
     grid = network.fold(torch.randn(2, 168, 1), torch.rand(2, 168, 4)).requires_grad_()
 
-    history = network.LNN_dim.history(grid)  # (channel, sample, phase, row, width)
+    history = network.LNN_dim.history(grid)  # (channel, width, row, sample, phase)
 
     for row in range(7):
         if row == 0:
             bias = network.LNN_dim.hidden_MLP.bias
-            torch.testing.assert_close(history[..., 0, :], bias.expand_as(history[..., 0, :]), atol=0, rtol=0)
+            expected = bias[:, None, None].expand_as(history[0, :, 0])
+            torch.testing.assert_close(history[0, :, 0], expected, atol=0, rtol=0)
             continue
-        (gradient,) = torch.autograd.grad(history[..., row, :].sum(), grid, retain_graph=True)
-        assert gradient[..., row:, :].abs().max() == 0
-        assert all(gradient[..., earlier, :].abs().max() > 0 for earlier in range(row))
+        (gradient,) = torch.autograd.grad(history[:, :, row].sum(), grid, retain_graph=True)
+        assert gradient[:, :, row:].abs().max() == 0
+        assert all(gradient[:, :, earlier].abs().max() > 0 for earlier in range(row))
 
 
 def test_history_keeps_to_its_phase(shape_of):
     network = model_of(shape_of).TPGN
     grid = network.fold(torch.randn(1, 168, 1), torch.rand(1, 168, 4)).requires_grad_()
 
-    (gradient,) = torch.autograd.grad(network.LNN_dim.history(grid)[:, :, 5, 6].sum(), grid)
+    (gradient,) = torch.autograd.grad(network.LNN_dim.history(grid)[:, :, 6, :, 5].sum(), grid)
 
-    assert gradient[:, :, [phase for phase in range(24) if phase != 5]].abs().max() == 0
+    assert gradient[..., [phase for phase in range(24) if phase != 5]].abs().max() == 0
 
 
 def test_row_r_and_phase_c_of_the_grid_hold_step_r_times_the_period_plus_c(shape_of):
@@ -136,7 +137,7 @@ def test_row_r_and_phase_c_of_the_grid_hold_step_r_times_the_period_plus_c(shape
 
     grid = network.fold(steps[None, :, None], torch.zeros(1, 168, 4))
 
-    assert grid[0, 0, 5, 3, 0] == 3 * 24 + 5
+    assert grid[0, 0, 3, 0, 5] == 3 * 24 + 5
 
 
 @pytest.mark.parametrize("norm", [True, False])

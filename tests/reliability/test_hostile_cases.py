@@ -234,7 +234,7 @@ def out_through_a_link(attack: Attack) -> Words:
 
 
 def many_files(attack: Attack) -> Words:
-    attack.patch.setattr("tsbench.evaluation.forecast_store.FILE_LIMIT", 50)  # 10,000 would take seconds
+    attack.patch.setattr("tsbench.evaluation.array_check.FILE_LIMIT", 50)  # 10,000 would take seconds
     for number in range(51):
         (attack.forecast / "regular" / "c" / f"x{number}").touch()
     return attack.score

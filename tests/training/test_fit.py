@@ -6,7 +6,7 @@ import torch
 from tsbench.contracts import InputError, JobFailed
 from tsbench.data.cases import Batches
 from tsbench.training.checkpoint import BEST_WEIGHTS, LAST_CHECKPOINT, read_checkpoint
-from tsbench.training.module import NeuralForecaster
+from tsbench.training.module import NeuralForecaster, symmetric_percentage_loss
 from tsbench.training.weights import weights_hash
 
 
@@ -245,3 +245,17 @@ def test_masked_targets_do_not_enter_the_loss(open_waves):
     assert float(loss) == pytest.approx(float(batch["target"][valid].square().mean()), rel=1e-6)
     total = model.loss(batch.replace(target=poisoned, valid=valid), reduction="sum")
     assert float(total) == pytest.approx(float(batch["target"][valid].square().sum()), rel=1e-6)
+
+
+def test_the_symmetric_percentage_loss_is_the_metric_of_its_name():
+    from tsbench.evaluation.metrics.relative import symmetric_percentage_error
+
+    random = torch.Generator().manual_seed(0)
+    forecast, target = (torch.randn(5, 4, 2, generator=random) for _ in "ab")
+    forecast[0], target[0] = 0.0, 0.0
+
+    each, _ = symmetric_percentage_error(forecast, target, torch.ones(2))
+
+    torch.testing.assert_close(symmetric_percentage_loss(forecast, target, "none"), each)
+    torch.testing.assert_close(symmetric_percentage_loss(forecast, target), each.mean())
+    torch.testing.assert_close(symmetric_percentage_loss(forecast, target, "sum"), each.sum())

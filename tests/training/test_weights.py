@@ -114,3 +114,21 @@ def test_a_folder_is_read_by_a_model_that_can_and_refused_by_one_that_cannot(tmp
     assert reader.read == tmp_path
     with pytest.raises(InputError, match="is a folder; Linear takes a safetensors file"):
         load_weights(torch.nn.Linear(1, 1), tmp_path)
+
+
+def test_a_module_whose_sizes_its_weights_decide_is_told_them_first(tmp_path):
+    class Growing(torch.nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.resize({"values": torch.Size([size])})
+
+        def resize(self, sizes):
+            self.values = torch.nn.Parameter(torch.zeros(sizes["values"]))
+
+    large, small = Growing(5), Growing(1)
+    torch.nn.init.ones_(large.values)
+    save_weights(large, tmp_path / "w.safetensors")
+
+    load_weights(small, tmp_path / "w.safetensors")
+
+    assert small.values.tolist() == [1] * 5

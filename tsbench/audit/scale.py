@@ -51,7 +51,7 @@ def training_statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def seasonal_difference(values: np.ndarray, period: int) -> np.ndarray:
     """Mean absolute difference of values one period apart, of each column; NaN where there is none."""
-    differences = np.abs(values[period:] - values[: len(values) - period])
+    differences = np.abs(values[period:] - values[: max(0, len(values) - period)])
     known = np.isfinite(differences)
     with np.errstate(invalid="ignore"):
         return np.where(known, differences, 0).sum(axis=0) / known.sum(axis=0)

@@ -55,13 +55,45 @@ def build(
 
 
 @app.command()
-def show(suite: str, runs: Runs = None, missing: Missing = "impute", json: AsJson = False) -> None:
+def show(
+    suite: str,
+    runs: Runs = None,
+    missing: Missing = "impute",
+    rules: Annotated[
+        str | None,
+        typer.Option("--as", help="Aggregate as fev or gift-eval do, with imported results beside ours."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """Print the leaderboard of a suite."""
+    if rules is not None:
+        _show_as(suite, _folder(runs), missing, rules, json)
+        return
     (view,) = _views([suite], _folder(runs), missing)
     if json:
         as_json(_records(view))
     else:
         _print(view)
+
+
+def _show_as(suite: str, runs: Path, missing: str, rules: str, json: bool) -> None:
+    from tsbench.contracts import InputError
+    from tsbench.leaderboard.aggregate import checked_missing
+    from tsbench.leaderboard.interchange import checked_format
+    from tsbench.leaderboard.parity import parity_board
+
+    choice, form = checked_missing(missing), checked_format(rules)
+    (view,) = _views([suite], runs, missing)
+    results = view.collection.with_imported
+    if not results:
+        raise InputError(f"{suite} has no Results. Make them: tsbench run {suite}")
+    board = parity_board(results, form, view.collection.suite.baseline, choice)
+    rows = board.rename_axis("entry").reset_index()
+    if json:
+        as_json(rows.to_dict("records"))
+        return
+    cells = [[row[0], *(f"{value:.3f}" for value in row[1:])] for row in rows.itertuples(index=False)]
+    table(list(rows.columns), cells, f"{view.collection.suite.title}, aggregated as {form}")
 
 
 def _folder(runs: Path | None) -> Path:

@@ -23,6 +23,19 @@ class SizeName(StrEnum):
     full = "full"
 
 
+class FormatName(StrEnum):
+    """Formats that data sets are written in."""
+
+    gluonts = "gluonts"
+
+
+class LayoutName(StrEnum):
+    """How GluonTS's series are written."""
+
+    json = "json"
+    arrow = "arrow"
+
+
 @app.command()
 def get(
     name: Annotated[str, typer.Argument(help="Data set, as in: tsbench list datasets")],
@@ -86,13 +99,32 @@ def check(
 ) -> None:
     """Read a store again, and compare every file and value with the hashes that were kept."""
     from tsbench.data.store import check_store, store_path
+    from tsbench.registry import canonical_name
 
-    path = store_path(name, size.value)
+    path = store_path(canonical_name(name), size.value)
     check_store(path)
     if json:
         as_json(_record(path) | {"intact": True})
     else:
         note(f"{name} is intact: {path}")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Data set, or a task, whose values are in model space.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write; it must be new or empty.")],
+    format_: Annotated[FormatName, typer.Option("--format", help="Whose format.")] = FormatName.gluonts,
+    layout: Annotated[LayoutName, typer.Option(help="How series are written.")] = LayoutName.json,
+    json: AsJson = False,
+) -> None:
+    """Write a data set for another package: the folder of a GluonTS repository data set."""
+    from tsbench.gluonts.export import write_folder
+
+    counts = write_folder(name, folder, layout.value)
+    if json:
+        as_json({"name": name, "format": format_.value, "folder": str(folder), **counts})
+    else:
+        note(f"{name}: {counts['train']} training and {counts['test']} test entries in {folder}")
 
 
 def _of_own_file(name: str, source: Path | None, fresh: bool) -> Path:

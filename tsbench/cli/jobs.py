@@ -56,8 +56,8 @@ def model_options(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Weights to load strictly: the run folder of a fit, a safetensors file, or a folder that "
-            "the model reads."
+            help="Weights to load strictly: the run folder of a fit, a safetensors file, a folder that the "
+            "model reads, or OWNER/NAME of such a folder on the Hugging Face hub."
         ),
     ] = None,
     fine_tune: Annotated[
@@ -78,6 +78,9 @@ def model_options(
 
 def conduct_options(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; reuse nothing.")] = False,
+    one_by_one: Annotated[
+        bool, typer.Option("--one-by-one", help="With --seeds: never fit seeds of a small model together.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another process with the same job.")] = False,
 ) -> None:
     """Options that change no number."""
@@ -365,7 +368,7 @@ def _options(given: dict[str, Any]) -> "Options":
 def _conduct(given: dict[str, Any]) -> "Conduct":
     from tsbench.jobs.run import Conduct
 
-    same = ("fresh", "wait", "save_forecasts", "track")
+    same = ("fresh", "one_by_one", "wait", "save_forecasts", "track")
     return Conduct(
         progress=output.interactive(),
         say=output.note,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import checked_in, output
+from . import checked_in, interchange, output
 
 if TYPE_CHECKING:
     from tsbench.contracts import Result
 
 app = typer.Typer(help="Results on this machine: list, show, send to MLflow.", no_args_is_help=True)
 checked_in.register(app)
+interchange.register(app)
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs", help="Runs folder.", show_default="TSBENCH_RUNS, ./runs")

@@ -6,7 +6,7 @@ from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Va
 from .errors import InputError, JobFailed
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
-from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, TaskShape
+from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
 from .result import (
     DataRange,
     ModelRecord,
@@ -25,10 +25,10 @@ from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "Forecast",
-    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model", "ModelCard",
-    "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance", "PublishedFigure", "Result",
-    "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario", "Sentinel", "SourceFile", "Split",
-    "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis",
-    "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash",
-    "leakage_of", "parse",
+    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
+    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance",
+    "PublishedFigure", "PublishedWeights", "Result", "ResultProvenance", "RollingSplit", "SampleLayout",
+    "Scenario", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
+    "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant",
+    "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

@@ -1,10 +1,12 @@
 """What a dataset declares about itself (card.yaml) and the record of how a store was made."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from .strict import Strict, canonical_hash
+
+Checksum = Annotated[str, Field(pattern=r"^(sha256|md5):[0-9a-f]+$")]
 
 
 class SourceFile(Strict):
@@ -12,9 +14,12 @@ class SourceFile(Strict):
 
     name: str
     url: str | None = None
-    checksum: str | None = Field(None, pattern=r"^(sha256|md5):[0-9a-f]+$")
+    checksum: Checksum | None = None
+    """Of the file behind `url`."""
     alternatives: tuple[str, ...] = ()
     """Other file names under which the same content is passed around (compressed, renamed)."""
+    alternative_checksums: tuple[Checksum, ...] = ()
+    """Of the forms of `alternatives` that have been published too."""
 
 
 class Sentinel(Strict):
@@ -63,6 +68,9 @@ class DatasetCard(Strict):
     field: str
     """The field that the data come from: energy, finance, weather, wireless, …"""
     origin: Literal["published", "generated", "user"]
+    family: bool = False
+    """Whether every folder of a user's own in this format is a data set by itself, `<name>/<its name>`; the
+    one variant, of the card's name, says how it is read."""
     source: str
     licence: str
     citation: str

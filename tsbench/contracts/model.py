@@ -59,9 +59,10 @@ class Model(Protocol):
         fits: `none` (zero-shot), `task` (once on the training part) or `series` (anew for each series).
         uses: reserved batch names that `predict` reads; the loader gathers no others.
 
-    Two further attributes are optional. `views`: the shapes that it takes, in order of preference, by
-    default `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a
-    `group`; each of its calls to `predict` then holds exactly one group.
+    Further attributes are optional. `views`: the shapes that it takes, in order of preference, by default
+    `("sequence",)`: time × channel. `couples`: whether it mixes the samples of a batch that share a `group`;
+    each of its calls to `predict` then holds exactly one group. `fallbacks`: a Counter of the series that got
+    a simpler forecast than its own, by reason; it is reported and recorded.
     """
 
     fits: Fits
@@ -70,7 +71,14 @@ class Model(Protocol):
     def predict(
         self, batch: Mapping[str, Any], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
-        """Forecast one batch, in the space of the batch (normalised where the task normalises)."""
+        """Forecast one batch, in the space of the batch (normalised where the task normalises).
+
+        Args:
+            batch: reserved names → tensors.
+            realizations: members of a sample forecast; None: as many as the model sees fit.
+            generator: chooses the members. It comes in the same state with every batch of a scenario, so
+                members must be drawn from it and from the case's `index`: then no batch size changes a score.
+        """
         ...
 
 
@@ -93,6 +101,16 @@ class PublishedFigure(Strict):
     value: float
     context: int | None = None
     source: str
+
+
+class PublishedWeights(Strict):
+    """Weights that others have trained and published."""
+
+    name: str
+    """On the Hugging Face hub: OWNER/NAME, as `--weights` takes it."""
+    licence: str
+    trained_on: str
+    """The corpora, in words: what of a task's data the weights may have seen."""
 
 
 class ModelSettings(Strict):
@@ -135,10 +153,13 @@ class ModelCard(Strict):
     summary: str
     kind: Literal["baseline", "statistical", "neural", "foundation"]
     class_name: str
+    packages: tuple[str, ...] = ()
+    """Optional packages that compute its numbers; their versions are recorded and part of a run's key."""
     version: int = 1
     licence: str = "Apache-2.0"
     paper: Paper | None = None
     published: tuple[PublishedFigure, ...] = ()
+    weights: tuple[PublishedWeights, ...] = ()
     settings: tuple[ModelSettings, ...]
     not_applicable: tuple[DeclaredGap, ...] = ()
 

@@ -25,14 +25,20 @@ SCORE_COLUMNS = (
 """Marginal statistics. `variable` and `lead_time` are null in a scenario's total; a row that names a
 variable sums over lead times, a row that names a lead time (1 = first step) sums over variables. Never add
 rows of different marginals. `level` and `region` are null where the data have none. Value of a row =
-finish(numerator / denominator), with the metric's own finish (a square root for `rmse`)."""
+finish(numerator / denominator), with the metric's own finish (a square root for `rmse`). What is no ratio of
+two sums (a median, a mean over channels, an error plus a bias) is recorded as (value × weight, weight). A
+metric of all channels together has no rows by variable."""
 
 UNIT_COLUMNS = ("scenario", "condition", "cluster", "unit", "metric", "numerator", "denominator")
-"""One row per scenario and independent unit, for the primary metric."""
+"""One row per scenario and independent unit, for the primary metric; recorded as in scores.parquet."""
 
 EXAMPLE_COLUMNS = ("scenario", "case", "variable", "time", "lead_time", "observed", "forecast")
 """A few cases for pictures. `lead_time` ≤ 0 is context (0 = last context step); `forecast` is null there.
 `time` is ISO 8601 text; values are in the task's metric space."""
+
+EXAMPLE_BOUNDS = ("lower", "upper")
+"""Further columns of the examples of quantile and sample forecasts: bounds of the central 80 % interval, null
+where `forecast` is; a point forecast has no such columns."""
 
 
 class Track(Strict):

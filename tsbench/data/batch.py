@@ -12,6 +12,7 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "valid": ("sample", "lead_time", "channel"),
     "past_covariates": ("sample", "time", "coordinate"),
     "future_covariates": ("sample", "lead_time", "coordinate"),
+    "time": ("sample", "time"),
     "static": ("sample", "feature"),
     "categorical": ("sample", "feature"),
     "length": ("sample",),
@@ -20,10 +21,11 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "group": ("sample",),
 }
 """Reserved names that exist so far, with their dimensions in the view `sequence`; other views name their own.
-`observed` and `valid` are masks of context and target (true: a value); `index` counts the cases of a split
-from 0; samples of one `group` may be coupled by a model. Target channels are the task's targets, a part of
-the context's. `series` is the number of a sample's series in its collection, and `length` says how many of
-the last steps of the context are its own: those before are padding, 0 and not observed."""
+`observed` and `valid` are masks of context and target (true: a value); `time` holds the stamps of the
+context, nanoseconds since 1970, int64; `index` counts the cases of a split from 0; samples of one `group` may
+be coupled by a model. Target channels are the task's targets, a part of the context's. `series` is the number
+of a sample's series in its collection, and `length` says how many of the last steps of the context are its
+own: those before are padding, 0 and not observed."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:

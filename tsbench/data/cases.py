@@ -135,11 +135,12 @@ class Batches:
         return cases // self.size if self.drop_last else -(-cases // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order, cases = self._order(), self.cases.at_epoch(self.epoch)
+        order, cases = self.order(), self.cases.at_epoch(self.epoch)
         for start in range(0, len(self) * self.size, self.size):
             yield cases.gather(order[start : start + self.size])
 
-    def _order(self) -> torch.Tensor:
+    def order(self) -> torch.Tensor:
+        """Every case once, in the order of the epoch."""
         if self.seed is None:
             return torch.arange(len(self.cases))
         # Mixed so that (seed 0, epoch 1) and (seed 1, epoch 0) are different orders.

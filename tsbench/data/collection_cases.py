@@ -132,6 +132,10 @@ class RollingWindows(Cases):
             tensors["past_covariates"] = covariates.masked_fill_(~own[..., None], 0.0)
         if "future_covariates" in self.names:
             tensors["future_covariates"] = self.held.covariates(series, ahead, past_only=False)
+        if "time" in self.names and self.held.starts is not None and self.held.step is not None:
+            position = (origins - self.held.first[series])[:, None] + behind
+            time = stamps_at(self.held.starts[series.numpy()][:, None], position.numpy(), self.held.step)
+            tensors["time"] = torch.from_numpy(time.astype("datetime64[ns]").astype(np.int64))
         if "static" in self.names:
             tensors["static"] = self.held.static[series]
         if "categorical" in self.names:

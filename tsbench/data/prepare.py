@@ -42,6 +42,8 @@ def ensure(name: str, size: Size = "full") -> Path:
             raise InputError(f"Unknown dataset '{name}': give the file itself (tsbench run … --data FILE)")
         return path
     entry = registry.dataset(name)
+    if entry.card.family:
+        return _of_family(entry, store_path(entry.name, size))
     if (path / ROOT_FILE).is_file() and _same_recipe(read_provenance(path), entry):
         return path
     return prepare(name, size=size)
@@ -56,6 +58,8 @@ def at_hand(name: str) -> bool:
     if (store_path(name) / ROOT_FILE).is_file():
         return True
     entry = registry.dataset(name)
+    if entry.card.family:
+        return False
     if entry.variant.tree:
         return bool(tree_in_environment(entry.variant.tree))
     return entry.origin == "generated" or all(in_environment(file) for file in entry.variant.files)
@@ -93,12 +97,17 @@ def prepare(
             as the card declares.
     """
     entry = registry.dataset(name)
-    if entry.origin == "user":
+    name = entry.name
+    if entry.card.family and name == entry.card.name:
+        raise InputError(f"'{name}' holds many data sets: tsbench data get {name}/NAME --from DIR")
+    if entry.origin == "user" and not entry.card.family:
         raise InputError(f"'{name}' reads files of your own: tsbench run MODEL --data FILE --horizon STEPS")
     generated = entry.origin == "generated"
     if not generated and size != "full":
         raise InputError(f"'{name}' is published data and has one size, full; not '{size}'")
     path = store_path(name, size)
+    if entry.card.family and source is None:
+        return _of_family(entry, path)
     files = find_files(entry, source, path.parent / "downloads", allow_other_checksum)
     provenance = Provenance(
         dataset=name,
@@ -144,6 +153,15 @@ def build(
         else:
             write_store(path, adapter.build(request), provenance, entry.variant)
     return path
+
+
+def _of_family(entry: DatasetEntry, path: Path) -> Path:
+    """The store of a member of a family, which is made from files of the user's own and from nothing else."""
+    if (path / ROOT_FILE).is_file():
+        return path
+    family, name = entry.card.name, entry.name
+    member = "NAME" if name == family else name.removeprefix(f"{family}-")
+    raise InputError(f"'{name}' is not prepared: tsbench data get {family}/{member} --from DIR")
 
 
 def _same_recipe(found: Provenance, entry: DatasetEntry) -> bool:

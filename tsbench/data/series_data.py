@@ -113,6 +113,7 @@ class SeriesData(TaskData):
             horizon=self.task.horizon,
             target_index=self.shape(context).target_index,
             scored=self,
+            time=self._stamps,
         )
 
     def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
@@ -234,6 +235,13 @@ class SeriesData(TaskData):
     @cached_property
     def _calendar_names(self) -> tuple[str, ...]:
         return calendar_names(self.table.step, dated=self.table.time.dtype.kind == "M")
+
+    @cached_property
+    def _stamps(self) -> torch.Tensor | None:
+        """Nanoseconds since 1970, shape (row, 1)."""
+        if self.table.time.dtype.kind != "M":
+            return None
+        return torch.from_numpy(self.table.time.astype("datetime64[ns]").astype(np.int64)[:, None])
 
     @cached_property
     def _calendar(self) -> torch.Tensor:

@@ -45,8 +45,7 @@ def find_files(
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return _digest(path, "sha256")
 
 
 def in_environment(file: SourceFile) -> Path | None:
@@ -77,6 +76,8 @@ def _find_tree(entry: DatasetEntry, source: Path | None) -> dict[str, Path]:
                 f"'{entry.name}' is read from a folder: tsbench data get {entry.name} --from DIR"
             )
         return found
+    if source.is_file() and entry.card.family:
+        return {source.name: source}
     if not source.is_dir():
         raise InputError(f"There is no folder {source}")
     found = _in_tree(pattern, source)
@@ -117,14 +118,21 @@ def _names(file: SourceFile) -> tuple[str, ...]:
 def _check(file: SourceFile, path: Path) -> None:
     if file.checksum is None:
         return
+    for checksum in (file.checksum, *file.alternative_checksums):
+        algorithm, _, expected = checksum.partition(":")
+        if _digest(path, algorithm) == expected:
+            return
     algorithm, _, expected = file.checksum.partition(":")
+    actual = _digest(path, algorithm)
+    raise InputError(
+        f"{path} is not {file.name} as published: its {algorithm} is {actual[:16]}…, the card says "
+        f"{expected[:16]}…. If that is meant: --allow-other-checksum"
+    )
+
+
+def _digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as content:
-        actual = hashlib.file_digest(content, algorithm).hexdigest()
-    if actual != expected:
-        raise InputError(
-            f"{path} is not {file.name} as published: its {algorithm} is {actual[:16]}…, the card says "
-            f"{expected[:16]}…. If that is meant: --allow-other-checksum"
-        )
+        return hashlib.file_digest(content, algorithm).hexdigest()
 
 
 def _download(file: SourceFile, folder: Path, name: str) -> Path:

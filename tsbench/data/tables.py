@@ -59,12 +59,14 @@ class RawTable:
         return RawTable(self.frame.iloc[rows], name, self.header, self.path, rows)
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> RawTable:
+def read_table(path: Path, columns: Sequence[str] | None = None, header_start: str | None = None) -> RawTable:
     """Read a CSV file (also compressed) or a Parquet file.
 
     Args:
         path: the file; `.parquet` is Parquet, anything else CSV, in UTF-8 or else in Latin-1.
         columns: names of the columns of a file without a header line; None where the first line names them.
+        header_start: first name of the header line, where a file may have one although `columns` are given;
+            a file that begins with it is read as one with a header.
 
     Raises:
         InputError: where there is no such file, it cannot be read, or it holds no rows.
@@ -75,6 +77,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> RawTable:
         raise InputError(f"There is no file {path}")
     parquet = path.suffix == ".parquet"
     try:
+        if columns is not None and header_start is not None and _starts_with(path, header_start):
+            columns = None
         frame = pd.read_parquet(path) if parquet else _read_csv(path, columns)
     except pd.errors.EmptyDataError as error:
         raise InputError(f"{path.name} is empty") from error
@@ -244,6 +248,16 @@ def series_dataset(time: np.ndarray, step: str | None, columns: dict[Column, np.
 def time_attributes(step: str | None) -> dict[str, str]:
     """Attributes of a time coordinate."""
     return {"long_name": "time", "standard_name": "time"} | ({"step": step} if step else {})
+
+
+def _starts_with(path: Path, name: str) -> bool:
+    """Whether the first cell of a table holds that text."""
+    import pandas as pd
+
+    if path.suffix == ".parquet":
+        return True
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="latin-1", skipinitialspace=True)
+    return str(first.iat[0, 0]).removeprefix("\u00ef\u00bb\u00bf").strip() == name
 
 
 def _read_csv(path: Path, columns: Sequence[str] | None) -> "pd.DataFrame":

@@ -22,6 +22,7 @@ class Windows(Cases):
         target_index: position of the targets among the channels.
         names: reserved names that are gathered.
         scored: the task's data, which know the space in which forecasts are scored.
+        time: stamps in nanoseconds since 1970, int64, shape (row, 1), or None where there is no calendar.
     """
 
     values: torch.Tensor
@@ -35,6 +36,7 @@ class Windows(Cases):
     target_index: tuple[int, ...]
     names: frozenset[str] = frozenset({"context", "target"})
     scored: Scored | None = field(default=None, repr=False, compare=False)
+    time: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -65,6 +67,8 @@ class Windows(Cases):
             tensors["past_covariates"] = _gather(self.past, starts, self.context)
         if "future_covariates" in self.names:
             tensors["future_covariates"] = _gather(self.future, starts + self.context, self.horizon)
+        if "time" in self.names and self.time is not None:
+            tensors["time"] = _gather(self.time, starts, self.context)[..., 0]
         return Batch(index=cases, **tensors)
 
     def gather_truth(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -1,6 +1,8 @@
 """Evaluates a model on scenarios of a task: batches → disturbance → forecast → tallies, in one pass."""
 
+import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,10 +18,10 @@ from tsbench.data.presented import shorten
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View, target_dimensions, view_for
 
+from .array_check import FIRST_DIMENSION
 from .examples import Examples
-from .forecast_store import FIRST_DIMENSION, ForecastWriter
+from .forecast_store import ForecastWriter
 from .metrics import metric
-from .reading import point
 from .tally import Tally
 
 
@@ -34,6 +36,7 @@ class Evaluation:
         kind: kind of the forecasts.
         predict_seconds: time inside the model.
         predicted: number of forecasts made.
+        fallbacks: series that the model replaced by a simpler forecast, by reason; None where it never does.
     """
 
     tallies: list[Tally] = field(default_factory=list)
@@ -42,6 +45,7 @@ class Evaluation:
     kind: str = "point"
     predict_seconds: float = 0.0
     predicted: int = 0
+    fallbacks: Counter[str] | None = None
 
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Metric → average → mean over its scenarios; None where a scenario has no value."""
@@ -106,8 +110,11 @@ def evaluate(
         done = 0
         for batch in batches:
             disturbed = disturb(batch, scenario, task.id, opened.scale)
-            forecast, seconds = presenter.predict(disturbed, context)
+            before = Counter(getattr(model, "fallbacks", None))
+            forecast, seconds = presenter.predict(disturbed, context, _draws(task, scenario))
             evaluation.predict_seconds += seconds
+            if (counted := getattr(model, "fallbacks", None)) is not None:
+                evaluation.fallbacks = (evaluation.fallbacks or Counter()) + (counted - before)
             done += batch.size
             scored = in_metric_space(forecast, cases, batch["index"])
             observed, valid = cases.gather_truth(batch["index"])
@@ -126,9 +133,9 @@ def evaluate(
         if scenario is shown:
             chosen = opened.choose_examples(len(cases))
             batch = disturb(cases.gather(chosen), scenario, task.id, opened.scale)
-            forecast, _ = presenter.predict(batch, context)
+            forecast, _ = presenter.predict(batch, context, _draws(task, scenario))
             scored = in_metric_space(forecast, cases, chosen)
-            evaluation.examples.add(scenario, opened, cases, chosen, point(scored))
+            evaluation.examples.add(scenario, opened, cases, chosen, scored)
     return evaluation
 
 
@@ -152,21 +159,34 @@ class Presenter:
         if neural:
             model.eval()
 
-    def predict(self, batch: Batch, context: int) -> tuple[Forecast, float]:
-        """Forecast of a batch in the task's own shape, and the seconds inside the model."""
+    def predict(self, batch: Batch, context: int, seed: int | None = None) -> tuple[Forecast, float]:
+        """Forecast of a batch in the task's own shape, and the seconds inside the model.
+
+        Args:
+            batch: in the task's own shape.
+            context: look-back in steps.
+            seed: of the generator that the model is given, in the same state for every batch: members that it
+                draws from that and from a case's index do not depend on the batch. None: it is given none.
+        """
+        generator = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         viewed = self.view.batch(shorten(batch, context)).to(self.device)
         start = time.perf_counter()
         with torch.inference_mode():
-            forecast = self._by_group(viewed) if self.couples else self.model.predict(viewed)
+            forecast = self._forecast(viewed, generator)
         if viewed["index"].is_cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
         return self.view.forecast(forecast, batch), seconds
 
-    def _by_group(self, batch: Batch) -> Forecast:
-        """One call a group, so that forecasts do not depend on which samples share a batch."""
+    def _forecast(self, batch: Batch, generator: torch.Generator | None) -> Forecast:
+        """One call a group for models that couple, so that forecasts do not depend on who shares a batch."""
+        if not self.couples:
+            return self.model.predict(batch, generator=generator)
         group = batch["group"] if "group" in batch else batch["index"]
-        parts = [self.model.predict(batch.take(group == one)) for one in group.unique_consecutive()]
+        parts = [
+            self.model.predict(batch.take(group == one), generator=generator)
+            for one in group.unique_consecutive()
+        ]
         axis = 0 if parts[0].kind == "point" else 1
         return replace(parts[0], values=torch.cat([part.values for part in parts], dim=axis))
 
@@ -215,6 +235,12 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
 def in_metric_space(forecast: Forecast, cases: Cases, index: torch.Tensor) -> Forecast:
     """A forecast of some cases in model space, in the space where they are scored, on the processor."""
     return replace(forecast, values=cases.to_metric_space(forecast.values.cpu(), index))
+
+
+def _draws(task: Task, scenario: Scenario) -> int:
+    """Seed of the members that are drawn in a scenario: never the run's seed."""
+    digest = hashlib.blake2b(f"draws|{task.id}|{scenario.key}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _shown(scenarios: Sequence[Scenario]) -> Scenario | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tsbench import atomic
 from tsbench.contracts import InputError, Result, parse
 from tsbench.contracts.result import (
+    EXAMPLE_BOUNDS,
     EXAMPLE_COLUMNS,
     EXAMPLES_FILE,
     RESULT_FILE,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 ROW_LIMIT, TABLE_LIMIT = 20_000_000, 2**28
 """Rows and bytes of a table: ten times what the largest suite writes."""
-NUMBERS = {"numerator", "denominator", "observed", "forecast", "lead_time", "case"}
+NUMBERS = {"numerator", "denominator", "observed", "forecast", "lead_time", "case", *EXAMPLE_BOUNDS}
 TEXTS = {"scenario", "condition", "metric"}
 
 FLOATS = ("numerator", "denominator")
@@ -32,6 +33,8 @@ FLOATS = ("numerator", "denominator")
 Columns = Mapping[str, Sequence[Any]]
 
 TABLES = {SCORES_FILE: SCORE_COLUMNS, UNITS_FILE: UNIT_COLUMNS, EXAMPLES_FILE: EXAMPLE_COLUMNS}
+OPTIONAL = {EXAMPLES_FILE: EXAMPLE_BOUNDS}
+"""Table → columns that follow, all of them or none."""
 
 
 def write_result(
@@ -44,7 +47,7 @@ def write_result(
         result: the record.
         scores: columns of scores.parquet, in the order of `SCORE_COLUMNS`.
         units: columns of units.parquet, in the order of `UNIT_COLUMNS`.
-        examples: columns of examples.parquet, or None.
+        examples: columns of examples.parquet (`EXAMPLE_COLUMNS`, then perhaps `EXAMPLE_BOUNDS`), or None.
 
     Raises:
         ValueError: where the record is larger than 64 kB or a table has other columns.
@@ -112,7 +115,7 @@ def _check_table(path: Path, schema: Any, metadata: Any) -> None:
     import pyarrow
 
     columns = TABLES[path.name]
-    if tuple(schema.names) != columns:
+    if tuple(schema.names) not in _possible(path.name):
         raise InputError(f"{path} has the columns {str(schema.names)[:300]}, not {list(columns)}")
     if metadata.num_rows > ROW_LIMIT or path.stat().st_size > TABLE_LIMIT:
         raise InputError(f"{path} is larger than {ROW_LIMIT} rows or {TABLE_LIMIT} bytes")
@@ -126,11 +129,16 @@ def _check_table(path: Path, schema: Any, metadata: Any) -> None:
             raise InputError(f"{path}: column '{field.name}' holds {str(kind)[:100]}, not {wanted}")
 
 
+def _possible(name: str) -> tuple[tuple[str, ...], ...]:
+    """Columns that a table may have."""
+    return TABLES[name], TABLES[name] + OPTIONAL.get(name, ())
+
+
 def _write_table(path: Path, columns: Columns) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    if tuple(columns) != TABLES[path.name]:
+    if tuple(columns) not in _possible(path.name):
         raise ValueError(f"{path.name} has the columns {list(columns)}, not {list(TABLES[path.name])}")
     table = pyarrow.table(dict(columns))
     if path.name == UNITS_FILE:

@@ -16,13 +16,14 @@ class Attempts:
 
     Args:
         folder: the run folder.
+        name: of the file.
 
     Raises:
         InputError: where the record of earlier attempts is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
+    def __init__(self, folder: Path, name: str = FILE) -> None:
+        self.path = folder / name
         self.earlier = self._read() if self.path.is_file() else []
         self._start = time.perf_counter()
 

@@ -18,7 +18,7 @@ from tsbench.contracts import InputError
 
 PACKAGE = "tsbench"
 MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
-ROOTS = ("tsbench.jobs.execute",)
+ROOTS = ("tsbench.jobs.execute", "tsbench.jobs.together")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tsbench.data.store import USER_PREFIX, read_provenance, store_path
 
 from .job import Job
+from .weights import hub_name
 
 Verb = Literal["fit", "eval", "run"]
 
@@ -36,7 +37,7 @@ def command_of(job: Job, verb: Verb = "run") -> str:
     for pattern in options.scenarios if verb != "fit" else ():
         words += ["--scenario", pattern]
     if options.weights is not None:
-        words += ["--weights", _without_home(options.weights)]
+        words += ["--weights", hub_name(options.weights) or _without_home(options.weights)]
         if options.fine_tune is not None:
             words.append("--fine-tune" if options.fine_tune else "--zero-shot")
     if options.drop_last and verb != "fit":

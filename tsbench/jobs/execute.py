@@ -5,6 +5,7 @@ What this module imports, directly or not, is the code that a Result depends on:
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -32,20 +33,23 @@ from tsbench.evaluation.evaluate import Evaluation, Presenter, evaluate, view_of
 from tsbench.evaluation.forecast_store import ForecastWriter
 from tsbench.evaluation.record import write_result
 from tsbench.training.build import POINT_LOSSES, NoHyperparameters, build, has_weights
-from tsbench.training.checkpoint import LAST_CHECKPOINT
+from tsbench.training.checkpoint import BEST_WEIGHTS
 from tsbench.training.cost import Meter, count_flops, measure
 from tsbench.training.settings import TrainingSettings, fill
 from tsbench.training.source import FitReport, TaskSource
 from tsbench.training.weights import count_parameters, load_weights, save_weights, weights_hash
 
+from .attempts import FILE as ATTEMPTS
 from .attempts import Attempts
 from .fit_record import model_record, record_of
-from .fitted import FIT, WEIGHTS, read_fit, write_fit
+from .fitted import FIT, LAST, TOGETHER, WEIGHTS, read_fit, write_fit
 from .job import Job, versions
 from .stages import GivenWeights, Stage, named, stages_of
 
 FORECAST = "forecast.zarr"
 COST_SEQUENCES = 32
+UNFINISHED = (LAST, BEST_WEIGHTS, ATTEMPTS)
+"""Files that only an unfinished fit needs; what says that others are whole comes first."""
 
 Report = Callable[[str, int, int], None]
 
@@ -56,14 +60,15 @@ class Execution:
     Args:
         job: the resolved job; its run folder must be locked by the caller.
         progress: draw progress bars.
+        data: of the same task, where it is open already.
     """
 
-    def __init__(self, job: Job, progress: bool = False) -> None:
+    def __init__(self, job: Job, progress: bool = False, data: dict[str, TaskData] | None = None) -> None:
         self.job, self.progress = job, progress
         torch.set_num_threads(job.options.threads or 1)
         if job.options.device == "cuda" and not torch.cuda.is_available():
             raise InputError("There is no CUDA device that this build of torch can use; choose --device cpu")
-        self.data = {name: TaskData.open(job.task, name) for name in job.recipes}
+        self.data = data or {name: TaskData.open(job.task, name) for name in job.recipes}
         where = f"{job.model.name} on {job.task.name}"
         kind = job.model.load()
         self.view = view_of(kind, job.task)
@@ -75,6 +80,7 @@ class Execution:
             raise InputError(f"{where}: the loss {self.settings.loss} is for tasks on plain time series")
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
+        self.fallbacks: Counter[str] = Counter()
         self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed, self.settings.loss)
         for name in ("fits", "uses", "predict"):
             if not hasattr(self.model, name):
@@ -107,20 +113,40 @@ class Execution:
             return finished
         atomic.make_folder(folder)
         attempts = Attempts(folder)
-        source = replace(self._source(), on_epoch=attempts.note)
+        source = replace(self.source(), on_epoch=attempts.note)
         with measure(self.job.options.device) as meter:
             report = self.model.fit(source) or FitReport()
-        record = record_of(
-            self.model, "fit", self.job.task.name, report, meter, attempts, self._task_range(), given
-        )
-        record["model"] = model_record(self.job.model.name, self.job.model.card.version, self.hyperparameters)
-        if has_weights(self.model):
-            save_weights(self.model, folder / WEIGHTS)
-        # fit.json marks the fit as finished, so it is written last.
-        write_fit(folder, record)
-        for name in ("last.ckpt", "best.safetensors", "attempts.json"):
-            (folder / name).unlink(missing_ok=True)
+        meter.seconds = attempts.seconds()
+        record = self.finish_fit(report, meter, attempts.count)
+        self.clear_checkpoints()
         return record
+
+    def finish_fit(self, report: FitReport, meter: Meter, attempts: int) -> dict[str, Any]:
+        """Record a fit as finished: its weights, what it cost, and the stages that led to it.
+
+        Args:
+            report: of the fit.
+            meter: its cost; the seconds are those of all attempts.
+            attempts: that it took.
+
+        Raises:
+            JobFailed: where the validation loss is not a number.
+        """
+        job = self.job
+        record = record_of(
+            self.model, "fit", job.task.name, report, meter, attempts, self._task_range(), job.given
+        )
+        record["model"] = model_record(job.model.name, job.model.card.version, self.hyperparameters)
+        if has_weights(self.model):
+            save_weights(self.model, self.job.folder / WEIGHTS)
+        # fit.json marks the fit as finished, so it is written last.
+        write_fit(self.job.folder, record)
+        return record
+
+    def clear_checkpoints(self) -> None:
+        """Remove what only an unfinished fit needs."""
+        for name in UNFINISHED:
+            (self.job.folder / name).unlink(missing_ok=True)
 
     def evaluate(self, command: str, save_forecasts: bool = False, report: Report | None = None) -> Result:
         """Evaluate on the job's scenarios and write the Result folder; fit before, or load weights.
@@ -136,6 +162,7 @@ class Execution:
             self.model.to(job.options.device)
         with measure(job.options.device) as meter:
             evaluation = self._forecast_all(save_forecasts, report)
+        self.fallbacks = evaluation.fallbacks or Counter()
         result = self._result(evaluation, fitted, meter, command)
         write_result(
             job.result_folder,
@@ -165,7 +192,8 @@ class Execution:
                 self.model, self.data, job.task, job.scenarios, job.context, writer=writer, **options
             )
 
-    def _source(self) -> TaskSource:
+    def source(self) -> TaskSource:
+        """What the model is fitted on."""
         job = self.job
         return TaskSource(
             data=self.data[job.task.dataset],
@@ -190,6 +218,7 @@ class Execution:
         presenter = Presenter(self.model, self.job.task)
         flops = count_flops(lambda: presenter.predict(batch, self.job.context))
         per_case = None if flops is None else flops / cases
+        replaced = evaluation.fallbacks
         return StageCost(
             seconds=evaluation.predict_seconds,
             flops=None if per_case is None else per_case * evaluation.predicted,
@@ -199,6 +228,7 @@ class Execution:
                 "cases": evaluation.predicted,
                 "flops_per_case": per_case,
                 "seconds_per_case": evaluation.predict_seconds / max(evaluation.predicted, 1),
+                **({} if replaced is None else {"fallbacks": replaced.total()}),
             },
         )
 
@@ -248,12 +278,10 @@ class Execution:
     def _track(self, fitted: dict[str, Any]) -> Track:
         given, name = self.job.given, self.job.task.name
         here = given is not None and any(one.kind == "fit" and one.on == name for one in given.stages)
-        learning = "unknown" if given and not given.record else "zero-shot"
-        return Track(
-            context=self.job.context,
-            tuning=self.job.tuning,
-            learning="fitted" if fitted or here else learning,
-        )
+        # Of weights for a model that would be fitted, nobody says on what; one that never fits is zero-shot.
+        unknown = given is not None and not given.record and self.model.fits != "none"
+        learning = "fitted" if fitted or here else "unknown" if unknown else "zero-shot"
+        return Track(context=self.job.context, tuning=self.job.tuning, learning=learning)
 
     def _stages(self, fitted: dict[str, Any]) -> dict[str, Stage]:
         """Stages that led to the weights, by name; none where nothing was learned or nobody knows."""
@@ -287,7 +315,7 @@ def discard(job: Job) -> None:
 
     What says that other files are whole goes before them: killed here, a run is taken up or starts over.
     """
-    for name in (FIT, LAST_CHECKPOINT):
+    for name in (FIT, TOGETHER, LAST):
         (job.folder / name).unlink(missing_ok=True)
     for path in list(job.folder.glob("*")):
         if path.is_dir():
@@ -302,7 +330,7 @@ def provenance(job: Job, command: str) -> ResultProvenance:
         created=created_now(),
         command=command,
         code=job.code,
-        versions=versions(),
+        versions=versions(job.model.card.packages),
         host=host_class(job.options.device),
         threads=job.options.threads or 1,
         deterministic=job.options.device == "cpu",

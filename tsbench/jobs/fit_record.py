@@ -8,7 +8,6 @@ from tsbench.training.cost import Meter
 from tsbench.training.source import FitReport
 from tsbench.training.weights import count_parameters, weights_hash
 
-from .attempts import Attempts
 from .stages import GivenWeights, Stage
 
 
@@ -18,7 +17,7 @@ def record_of(
     on: str,
     report: FitReport,
     meter: Meter,
-    attempts: Attempts,
+    attempts: int,
     trained_on: tuple[TrainedOn, ...],
     given: GivenWeights | None,
 ) -> dict[str, Any]:
@@ -29,8 +28,8 @@ def record_of(
         kind: of the stage.
         on: name of the corpus or task.
         report: of the model.
-        meter: of the last attempt.
-        attempts: all of them.
+        meter: of the last attempt, but the seconds of all of them.
+        attempts: how many.
         trained_on: what this stage has seen.
         given: weights that it started from, or None.
 
@@ -41,11 +40,11 @@ def record_of(
         raise JobFailed(f"{on}: the validation loss is not a number")
     numbers = {key: value for key, value in report.detail.items() if isinstance(value, int | float)}
     cost = StageCost(
-        seconds=attempts.seconds(),
+        seconds=meter.seconds,
         flops=report.flops,
         peak_memory_bytes=meter.peak_memory_bytes,
-        energy_joules=meter.energy_joules if attempts.count == 1 else None,
-        attempts=attempts.count,
+        energy_joules=meter.energy_joules if attempts == 1 else None,
+        attempts=attempts,
         detail={"epochs": report.epochs, **numbers},
     )
     weights = weights_hash(model)

@@ -8,6 +8,8 @@ from tsbench import atomic
 from tsbench.contracts import InputError
 
 FIT, WEIGHTS = "fit.json", "weights.safetensors"
+LAST, TOGETHER = "last.ckpt", "together.ckpt"
+"""State of an unfinished fit: of one seed by itself, of several together in the folder of one of them."""
 
 
 def read_fit(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Resolving reads cards, task and store attributes only, so that a finished job is
 run folder is keyed by request, recipes, code hash, package versions and thread count.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -30,6 +31,7 @@ from tsbench.folders import runs_folder
 from .code import ROOTS, code_hash
 from .source import ModelSource, find_model
 from .stages import GivenWeights, given_weights
+from .weights import locate
 
 SEQUENCES = 256
 """Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
@@ -46,8 +48,8 @@ class Options:
         conditions: which conditions are evaluated.
         scenarios: keys, or shell patterns of keys, of the scenarios that are evaluated; all where empty. A
             Result of some scenarios is not ranked.
-        weights: a safetensors file, a folder that the model reads, or the run folder of a fit, to evaluate or
-            to start from.
+        weights: a safetensors file, a folder that the model reads, the run folder of a fit, or OWNER/NAME of
+            a folder on the Hugging Face hub, to evaluate or to start from.
         fine_tune: fit on from the weights of another fit, or (false) only evaluate them; None: as the model's
             card says for the task, by default only evaluate. Other weights are fitted on unless it is false.
         device: `cpu`, `cuda`, or `auto`.
@@ -143,7 +145,7 @@ class Job:
                 "threads": self.options.threads,
                 "recipe": self.recipes[self.task.dataset],
                 "code": self.code,
-                "versions": versions(),
+                "versions": versions(self.model.card.packages),
             }
         )
 
@@ -180,7 +182,8 @@ def resolve(
     settings = source.card.settings_for(task.name)
     if settings is None:
         raise InputError(f"The card of {source.name} has no settings for {task.name}")
-    given = given_weights(options.weights) if options.weights is not None else None
+    weights = locate(Path(options.weights)) if options.weights else None
+    given = given_weights(weights) if weights else None
     context = options.context or min(settings.context, task.max_context)
     if context < 1:
         raise InputError(f"The context must be positive, not {context}")
@@ -192,7 +195,7 @@ def resolve(
         training=settings.training | options.training,
         conditions=options.conditions,
         scenarios=options.scenarios,
-        weights=options.weights,
+        weights=weights,
         fine_tune=_fine_tune(options.fine_tune, given, settings),
         device=device_of(options.device),
         threads=options.threads or len(os.sched_getaffinity(0)),
@@ -218,9 +221,16 @@ def resolve(
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number."""
+def versions(further: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number.
+
+    Args:
+        further: optional packages that a model computes with; one that is not installed is left out.
+    """
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    for name in further:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     return {"python": platform.python_version(), **found}
 
 

@@ -69,8 +69,9 @@ def fit_on_corpus(job: "CorpusJob", progress: bool, say: Callable[[str], None]) 
     source = CorpusSource(data, job.seed, settings, job.folder, progress, job.options.device, note)
     with measure(job.options.device) as meter:
         report = model.fit(source)
+    meter.seconds = attempts.seconds()
     made = record_of(
-        model, "pretraining", job.corpus.name, report, meter, attempts, data.trained_on(), job.given
+        model, "pretraining", job.corpus.name, report, meter, attempts.count, data.trained_on(), job.given
     )
     made["model"] = model_record(job.model.name, job.model.card.version, hyperparameters)
     made["corpus"] = {

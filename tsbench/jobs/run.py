@@ -3,12 +3,14 @@
 Everything heavy is imported when a job has to be executed; a run that is reused imports no torch.
 """
 
+import contextlib
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, JobFailed, Result, Suite, SuiteEntry, Task
@@ -16,8 +18,11 @@ from tsbench.evaluation.record import read_result
 from tsbench.locks import free, hold
 
 from .command import command_of
-from .fitted import read_fit
+from .fitted import FIT, LAST, TOGETHER, read_fit
 from .job import Job, Options, resolve
+
+if TYPE_CHECKING:
+    from .execute import Execution
 
 Stage = Literal["fit", "eval", "run"]
 Say = Callable[[str], None]
@@ -48,10 +53,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Conduct:
-    """How jobs are carried out; none of it changes a number.
+    """How jobs are carried out; none of it changes a number, `one_by_one` none but by rounding.
 
     Attributes:
         fresh: start over instead of reusing finished work.
+        one_by_one: fit seeds one after the other also where the model allows to fit them together.
         wait: wait for another process that has the same job, instead of stopping.
         save_forecasts: keep the forecasts as Zarr beside the Result.
         track: log Results to MLflow.
@@ -60,6 +66,7 @@ class Conduct:
     """
 
     fresh: bool = False
+    one_by_one: bool = False
     wait: bool = False
     save_forecasts: bool = False
     track: bool = True
@@ -78,7 +85,7 @@ def run(
     experiment: str = "single",
     runs: Path | None = None,
 ) -> list[Outcome]:
-    """Run a model on a task, once a seed.
+    """Run a model on a task, once a seed; seeds of a small model are fitted together where it allows that.
 
     Args:
         model: name, `FILE.py`, `FILE.py:CLASS`, or a class.
@@ -104,9 +111,16 @@ def run(
     for seed in seeds:
         start = time.perf_counter()
         job = resolve(model, task, seed, options, runs)
-        outcome = Outcome(job, seconds={"resolve": time.perf_counter() - start})
-        outcomes.append(outcome)
-        _carry_out(outcome, conduct, stage)
+        outcomes.append(Outcome(job, seconds={"resolve": time.perf_counter() - start}))
+    fitted = {} if conduct.one_by_one or stage == "eval" else _fit_together(outcomes, conduct, stage)
+    for outcome in outcomes:
+        execution = fitted.get(outcome.job.seed)
+        if execution is not None and stage == "fit":
+            outcome.fit = read_fit(outcome.job.folder)
+        else:
+            # What was fitted just now is not to be started over.
+            now = conduct if execution is None else replace(conduct, fresh=False)
+            _carry_out(outcome, now, stage, execution)
     if conduct.track and stage != "fit":
         _track(outcomes, experiment, conduct.say)
     return outcomes
@@ -164,14 +178,62 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
     ]
 
 
-def _carry_out(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+def _fit_together(outcomes: Sequence[Outcome], conduct: Conduct, stage: Stage) -> "dict[int, Execution]":
+    """Fit the seeds that are not fitted yet in one loop where the model allows it: seed → its execution."""
+    jobs = list({outcome.job.seed: outcome.job for outcome in outcomes}.values())
+    waiting = [job for job in jobs if conduct.fresh or not _begun(job, stage)]
+    begun = [job for job in jobs if not conduct.fresh and (job.folder / TOGETHER).is_file()]
+    if not waiting or (len(waiting) < 2 and not begun) or waiting[0].options.weights is not None:
+        return {}
+    if stage != "fit" and not waiting[0].scenarios:
+        return {}
+    home, clock = (begun or waiting)[0], _Clock(outcomes[0].seconds)
+    with contextlib.ExitStack() as locks, _one_line(home):
+        for job in {job.folder: job for job in (home, *waiting)}.values():
+            _make_folder(job)
+            locks.enter_context(hold(job.folder / "lock", wait=conduct.wait, tell=conduct.say))
+        # Another process may have finished some of them while this one waited.
+        waiting = [job for job in waiting if conduct.fresh or not _begun(job, stage)]
+        from . import execute, together
+
+        clock.lap("import")
+        if not waiting or not together.allowed(waiting[0]):
+            return {}
+        for job in waiting:
+            atomic.remove_leftovers(job.folder)
+            if conduct.fresh:
+                execute.discard(job)
+        executions = together.fit_jobs_together(waiting, home.folder, conduct.progress)
+        clock.lap("fit")
+    if executions:
+        conduct.say(f"fitted {len(executions)} seeds of {home.model.name} on {home.task.name} together")
+    return executions
+
+
+def _begun(job: Job, stage: Stage) -> bool:
+    """Whether a job is finished, or its fit was begun by itself."""
+    if stage != "fit" and (job.result_folder / "result.json").is_file():
+        return True
+    return any((job.folder / name).is_file() for name in (FIT, LAST))
+
+
+def _carry_out(
+    outcome: Outcome, conduct: Conduct, stage: Stage, execution: "Execution | None" = None
+) -> None:
+    with _one_line(outcome.job):
+        _reuse_or_execute(outcome, conduct, stage, execution)
+
+
+@contextlib.contextmanager
+def _one_line(job: Job) -> Iterator[None]:
+    """Turns what nobody foresaw into the failure of a job."""
     try:
-        _reuse_or_execute(outcome, conduct, stage)
+        yield
     except (InputError, JobFailed):
         raise
     except Exception as error:
         # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of the suite.
-        raise JobFailed(_told(error, outcome.job.model.file)) from error
+        raise JobFailed(_told(error, job.model.file)) from error
 
 
 def _told(error: Exception, own: Path | None) -> str:
@@ -183,7 +245,9 @@ def _told(error: Exception, own: Path | None) -> str:
     return f"{what} ({Path(place.filename).name}, line {place.lineno})"
 
 
-def _reuse_or_execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+def _reuse_or_execute(
+    outcome: Outcome, conduct: Conduct, stage: Stage, execution: "Execution | None"
+) -> None:
     job = outcome.job
     if not conduct.fresh and _reuse(outcome, stage, conduct):
         free(job.folder / "lock")
@@ -193,7 +257,7 @@ def _reuse_or_execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
         # Another process may have finished the job while this one waited.
         if not conduct.fresh and _reuse(outcome, stage, conduct):
             return
-        _execute(outcome, conduct, stage)
+        _execute(outcome, conduct, stage, execution)
 
 
 def _reuse(outcome: Outcome, stage: Stage, conduct: Conduct) -> bool:
@@ -215,7 +279,7 @@ def _reuse(outcome: Outcome, stage: Stage, conduct: Conduct) -> bool:
     return True
 
 
-def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
+def _execute(outcome: Outcome, conduct: Conduct, stage: Stage, execution: "Execution | None") -> None:
     job, clock = outcome.job, _Clock(outcome.seconds)
     if stage != "fit" and not job.scenarios:
         reasons = "; ".join(job.skipped.values()) or "the task declares none for these conditions"
@@ -226,7 +290,7 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     atomic.remove_leftovers(job.folder)
     if conduct.fresh:
         execute.discard(job)
-    execution = execute.Execution(job, conduct.progress)
+    execution = execution or execute.Execution(job, conduct.progress)
     clock.lap("data and model")
     if stage != "eval":
         outcome.fit = execution.fit()
@@ -245,8 +309,19 @@ def _execute(outcome: Outcome, conduct: Conduct, stage: Stage) -> None:
     only_given = stage == "eval" and job.options.weights is not None and not finished
     command = command_of(job, "eval" if only_given else "run")
     outcome.result = execution.evaluate(command, conduct.save_forecasts)
+    _tell_fallbacks(outcome, execution.fallbacks, conduct.say)
     outcome.folder = job.result_folder
     clock.lap("evaluate")
+
+
+def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None:
+    """One line where a model could not do some series; their number is kept in the cost of the Result."""
+    if fallbacks:
+        reason = " ".join(fallbacks.most_common(1)[0][0].split())[:200]
+        say(
+            f"Warning: {outcome.job.label}: {fallbacks.total()} series got a simpler forecast than the "
+            f"model's own, most because of {reason}"
+        )
 
 
 def options_of(suite: Suite, entry: SuiteEntry) -> Options:
@@ -289,5 +364,5 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.seconds[name] = now - self.last
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.last
         self.last = now

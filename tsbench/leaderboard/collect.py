@@ -19,6 +19,7 @@ from tsbench.contracts import InputError, ModelCard, Result, Suite, Task, averag
 from tsbench.evaluation.record import find_results, read_result
 
 from .entries import Entry, assign_entries
+from .interchange import IMPORTED
 
 State = Literal["value", "missing", "skipped", "not_applicable"]
 SCORE_FRAME = ("entry", "task", "condition", "seed", "metric", "primary", "value")
@@ -71,6 +72,7 @@ class Collection:
         refused: frame with the columns `REFUSED_FRAME`; Results that are not ranked, with the reason.
         averages: task → name of an average → keys of its scenarios, for the tasks that are installed; only
             those under a condition's own name are ranked.
+        imported: Results that were read from others' tables; never ranked here.
     """
 
     suite: Suite
@@ -81,6 +83,13 @@ class Collection:
     states: pd.DataFrame
     refused: pd.DataFrame
     averages: Averages
+    imported: tuple[Result, ...] = ()
+
+    @property
+    def with_imported(self) -> list[tuple[str, Result]]:
+        """Every Result that counts, and every imported one, with the name of its entry or model."""
+        ours = [(entry, one.result) for (entry, _, _), one in sorted(self.stored.items())]
+        return [*ours, *((one.model.name, one) for one in self.imported)]
 
     @property
     def baseline(self) -> str | None:
@@ -136,7 +145,11 @@ def collect(suite: Suite, pool: Pool, declared: Catalogue) -> Collection:
         (name, "", None, f"unreadable: {reason}") for name, reason in pool.unreadable
     ]
     candidates = []
+    imported = []
     for stored in (one for one in pool.stored if one.result.task.name in suite.tasks):
+        if IMPORTED in stored.result.parity:
+            imported.append(stored.result)
+            continue
         reason = _unranked(stored.result, suite, declared.tasks.get(stored.result.task.name))
         if reason:
             refused.append((stored.result.model.name, stored.result.task.name, stored.result.seed, reason))
@@ -157,6 +170,7 @@ def collect(suite: Suite, pool: Pool, declared: Catalogue) -> Collection:
         _states(chosen, suite, declared, entries, means),
         pd.DataFrame(sorted(refused, key=str), columns=list(REFUSED_FRAME)),
         means,
+        tuple(imported),
     )
 
 

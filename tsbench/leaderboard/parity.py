@@ -6,18 +6,45 @@ dropped or errors imputed) win rate and skill are means over tasks, so that all 
 are one product of the counts with which tasks were drawn.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
-from tsbench.contracts import InputError
+from tsbench.contracts import InputError, Result
 
 from . import aggregate
 from .aggregate import CLIP, Floats, Missing
+from .interchange import FormatName, errors_of
 
 RESAMPLES, SEED = 1000, 123
 QUANTILES = (0.025, 0.975)
+
+
+def parity_board(
+    results: Iterable[tuple[str, Result]], rules: FormatName, baseline: str, missing: Missing
+) -> pd.DataFrame:
+    """The board of `fev` or `gift-eval` over Results, ours and imported ones.
+
+    Args:
+        results: with the name that they are shown under.
+        rules: whose aggregation.
+        baseline: name of the model that errors are divided by; the first entry that is named so, or begins
+            so, counts.
+        missing: what happens to gaps (fev only; GIFT-Eval compares models on every configuration).
+
+    Raises:
+        InputError: where the baseline has no Results, or results are missing that may not be.
+    """
+    results = list(results)
+    names = sorted({name for name, _ in results})
+    found = next((name for name in names if _plain(name) == _plain(baseline)), None)
+    found = found or next((name for name in names if name.startswith(baseline)), baseline)
+    if rules == "fev":
+        return fev_leaderboard(errors_of(results, lambda result: result.primary), found, missing=missing)
+    mase, crps = (errors_of(results, lambda _, name=name: name) for name in ("mase", "wql"))
+    return gift_eval_leaderboard(mase, crps, found)
 
 
 def fev_leaderboard(
@@ -134,6 +161,10 @@ def gift_eval_leaderboard(
         columns[name] = np.exp(aggregate.mean_over_cells(np.log(relative), None))
         columns[f"{name}_rank"] = aggregate.mean_rank(errors.to_numpy(float))
     return pd.DataFrame(columns, index=mase.columns).sort_values("crps_rank", kind="stable")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _relative(errors: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -75,7 +75,7 @@ class Ledger:
             try:
                 fact = json.loads(line)
                 yield fact["result"], fact["experiment"], fact["store"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 # A line that a full disk or a power cut tore: at worst its Result is looked up in MLflow.
                 continue
 

@@ -49,6 +49,8 @@ def _head(model: type, shape: TaskShape, loss: str) -> "Head | None":
         return None
     from .heads import HEADS
 
+    if getattr(model, "own_loss", False):
+        raise InputError(f"{model.__name__} is trained with a loss of its own, not with '{loss}'")
     if not getattr(model, "probabilistic", False):
         raise InputError(f"{model.__name__} {POINT_ONLY}; choose one of the losses {', '.join(POINT_LOSSES)}")
     return HEADS[loss](shape, model.whole_periods)  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tsbench.contracts import InputError
 from .weights import load_weights, save_weights
 
 BEST_WEIGHTS, LAST_CHECKPOINT = "best.safetensors", "last.ckpt"
+LIGHTNING_KEYS = ("pytorch-lightning_version", "state_dict", "loops", "callbacks")
 
 
 class EpochCheckpoint(Checkpoint):
@@ -53,25 +54,28 @@ class EpochCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights if they are the best, and save the state of training."""
         metrics = trainer.callback_metrics
-        self.last_loss = float(metrics["validation_loss"])
         now = time.perf_counter()
-        self.history.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-                "train_loss": float(metrics["train_loss"]),
-                "validation_loss": self.last_loss,
-                "seconds": now - self._start,
-            }
-        )
+        epoch = {
+            "epoch": trainer.current_epoch + 1,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_loss": float(metrics["train_loss"]),
+            "validation_loss": float(metrics["validation_loss"]),
+            "seconds": now - self._start,
+        }
         self._start = now
-        if self.last_loss < (float("inf") if self.best_loss is None else self.best_loss):
-            self.best_loss, self.best_epoch = self.last_loss, trainer.current_epoch
-            self._keep(pl_module)
+        self.note(epoch, pl_module)
         self.on_epoch()
         if self.folder is not None and not trainer.should_stop:
             with atomic.new_file(self.folder / LAST_CHECKPOINT) as temporary:
                 trainer.save_checkpoint(temporary)
+
+    def note(self, epoch: dict[str, float], model: torch.nn.Module) -> None:
+        """Add an epoch to the history, and keep the model's weights if they are the best."""
+        self.history.append(epoch)
+        self.last_loss = epoch["validation_loss"]
+        if self.last_loss < (float("inf") if self.best_loss is None else self.best_loss):
+            self.best_loss, self.best_epoch = self.last_loss, len(self.history) - 1
+            self._keep(model)
 
     def state_dict(self) -> dict[str, Any]:
         """State for Lightning's checkpoint: plain numbers and one tensor, so that it loads without pickle."""
@@ -101,8 +105,12 @@ class EpochCheckpoint(Checkpoint):
             self._kept = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, keys: Collection[str] = LIGHTNING_KEYS) -> dict[str, Any]:
     """Read a checkpoint without unpickling objects.
+
+    Args:
+        path: the file.
+        keys: that it must have.
 
     Raises:
         InputError: where it is damaged.
@@ -112,7 +120,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             # The reader guesses at the format of what it does not know.
             warnings.simplefilter("ignore")
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if missing := {"pytorch-lightning_version", "state_dict", "loops", "callbacks"} - checkpoint.keys():
+        if missing := set(keys) - checkpoint.keys():
             raise KeyError(min(missing))
         return checkpoint
     except Exception as error:

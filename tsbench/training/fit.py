@@ -33,16 +33,12 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource | CorpusSource) 
         JobFailed: where the loss is not finite.
     """
     settings = model.settings = source.settings
-    module = TaskDataModule(
-        source.train, source.validation, settings.batch_size, source.seed, settings.drop_last
-    )
+    module = data_module(source)
     steps = len(module.train_dataloader())
-    if steps == 0:
-        raise InputError(f"{len(module.train)} training cases make no batch of {settings.batch_size}")
     resume = _resume_from(source.folder)
     checkpoint = EpochCheckpoint(source.folder, source.on_epoch)
     trainer = _trainer(settings, source, checkpoint)
-    flops = _flops(model, module)
+    flops = flops_of(model, module)
     # Dropout draws from the global generator: seeded here, kept in checkpoints, restored for the caller.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
@@ -57,6 +53,32 @@ def fit_by_gradient(model: NeuralForecaster, source: TaskSource | CorpusSource) 
             f"Training diverged: the validation loss is {checkpoint.last_loss}; try a lower learning rate"
         )
     checkpoint.restore_best(model)
+    return report_of(checkpoint, steps, flops)
+
+
+def data_module(source: TaskSource | CorpusSource) -> TaskDataModule:
+    """Training and validation batches of a source.
+
+    Raises:
+        InputError: where the last batch alone is asked to be dropped.
+    """
+    settings = source.settings
+    module = TaskDataModule(
+        source.train, source.validation, settings.batch_size, source.seed, settings.drop_last
+    )
+    if len(module.train_dataloader()) == 0:
+        raise InputError(f"{len(module.train)} training cases make no batch of {settings.batch_size}")
+    return module
+
+
+def report_of(checkpoint: EpochCheckpoint, steps: int, flops: tuple[float | None, float | None]) -> FitReport:
+    """The report of a finished fit.
+
+    Args:
+        checkpoint: of the fit.
+        steps: an epoch.
+        flops: of a step, and of a pass over the validation part.
+    """
     epochs = len(checkpoint.history)
     per_step, per_validation = flops
     total = (
@@ -164,7 +186,7 @@ def _resume_from(folder: Path | None) -> str | None:
     return str(path)
 
 
-def _flops(model: NeuralForecaster, module: TaskDataModule) -> tuple[float | None, float | None]:
+def flops_of(model: NeuralForecaster, module: TaskDataModule) -> tuple[float | None, float | None]:
     """FLOPs of one training step, and of one pass over the validation part."""
     twin = copy.deepcopy(model)
     cases = torch.arange(min(module.batch_size, len(module.train)))

@@ -164,6 +164,15 @@ class StudentTHead(DistributionHead):
         """Location, scale, degrees of freedom."""
         return 3
 
+    def loss(self, numbers: torch.Tensor, target: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of each value; torch's own checks values, which vmap forbids."""
+        location, scale, freedom = self._parameters(numbers, spread)
+        distance = ((target - location) / scale).square() / freedom
+        height = (
+            torch.lgamma(freedom / 2) - torch.lgamma((freedom + 1) / 2) + 0.5 * (freedom * torch.pi).log()
+        )
+        return height + scale.log() + (freedom + 1) / 2 * torch.log1p(distance)
+
     def distribution(self, numbers: torch.Tensor, spread: torch.Tensor) -> Distribution:
         """Student's t."""
         location, scale, freedom = self._parameters(numbers, spread)

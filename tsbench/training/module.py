@@ -48,6 +48,9 @@ class NeuralForecaster(pl.LightningModule):
 
     fits: ClassVar[Fits] = "task"
     uses: ClassVar[frozenset[str]] = frozenset({"context"})
+    stackable: ClassVar[bool] = False
+    """Whether several seeds may be fitted together: the loss needs nothing but parameters and batch, and
+    `torch.func.vmap` can map it. See `tsbench.training.together`."""
     probabilistic: ClassVar[bool] = True
     """Whether `forward` may give any number of steps; false: point forecasts only."""
     whole_periods: ClassVar[bool] = False
@@ -101,6 +104,12 @@ class NeuralForecaster(pl.LightningModule):
             return function(forecast, target, reduction=reduction)
         return _reduce(function(forecast, target, reduction="none"), batch["valid"], reduction)
 
+    def terms(self, batch: Mapping[str, torch.Tensor]) -> int | torch.Tensor:
+        """How many terms the summed loss of a batch has."""
+        if self.settings.loss == "nmse":
+            return batch["target"].shape[:2].numel()
+        return batch["valid"].sum() if "valid" in batch else batch["target"].numel()
+
     def training_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> torch.Tensor:
         """One step of the Trainer."""
         loss = self.loss(batch)
@@ -109,10 +118,7 @@ class NeuralForecaster(pl.LightningModule):
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_index: int) -> None:
         """Sums the loss over the validation windows, so that its mean does not depend on the batch size."""
-        values = batch["valid"].sum() if "valid" in batch else batch["target"].numel()
-        if self.settings.loss == "nmse":
-            values = batch["target"].shape[:2].numel()
-        self._losses["validation"].append((self.loss(batch, reduction="sum"), values))
+        self._losses["validation"].append((self.loss(batch, reduction="sum"), self.terms(batch)))
 
     def on_train_epoch_end(self) -> None:
         """Log the mean of the epoch's training losses."""

@@ -150,6 +150,24 @@ class TrainingSettings:
                 falls, bad, cooling = falls + 1, 0, self.plateau_cooldown
         return falls
 
+    def stops(self, losses: Sequence[float]) -> bool:
+        """Whether training ends early after these losses, by the rule of Lightning's EarlyStopping.
+
+        Example:
+            >>> [TrainingSettings(patience=2).stops([1.0, 0.5, 0.6, 0.5][:epochs]) for epochs in range(5)]
+            [False, False, False, False, True]
+        """
+        if not self.patience:
+            return False
+        best, bad = float("inf"), 0
+        for loss in losses:
+            if not math.isfinite(loss):
+                return True
+            best, bad = (loss, 0) if loss + self.min_delta < best else (best, bad + 1)
+            if bad >= self.patience:
+                return True
+        return False
+
 
 def _cosine(start: float, end: float, share: float) -> float:
     """From start to end along half a cosine."""

@@ -26,6 +26,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
     Files whose tensors are named `state_dict/<key>` are taken as well. A folder is read by the module's own
     `load_folder(path)`, if it has one: published checkpoints come with a configuration.
+    A module whose sizes its weights decide (trees) is told them first: `resize(sizes)`.
 
     Raises:
         InputError: where the file is damaged, lacks a parameter, has one too many, or one of another shape,
@@ -36,6 +37,10 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             raise InputError(f"{path} is a folder; {type(module).__name__} takes a safetensors file")
         module.load_folder(path)  # type: ignore[operator]
         return
+    if hasattr(module, "load_folder") and not module.state_dict():
+        raise InputError(
+            f"{path} is no folder; {type(module).__name__} takes one with config.json and safetensors"
+        )
     tensors = read_tensors(path)
     if any(name.startswith(FIXTURE_PREFIX) for name in tensors):
         tensors = {
@@ -43,6 +48,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             for name, one in tensors.items()
             if name.startswith(FIXTURE_PREFIX)
         }
+    if hasattr(module, "resize"):
+        module.resize({name: one.shape for name, one in tensors.items()})  # type: ignore[operator]
     own = module.state_dict()
     parameters = {name for name, _ in module.named_parameters()}
     filled = {name: one for name, one in own.items() if name not in parameters} | tensors

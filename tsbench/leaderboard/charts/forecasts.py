@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from tsbench.contracts.result import EXAMPLE_BOUNDS
 from tsbench.leaderboard.words import scenario_words
 
 from .drawing import INK, series_scales, svg
@@ -38,11 +39,11 @@ def lead_time_chart(values: pd.DataFrame, entries: Sequence[str], title: str) ->
 
 
 def forecast_chart(examples: pd.DataFrame, *, entries: Sequence[str] = ("forecast",), panels: int = 3) -> str:
-    """Context, truth and forecasts of a few cases on one axis each.
+    """Context, truth and forecasts of a few cases on one axis each, with intervals where there are such.
 
     Args:
-        examples: table with the columns `EXAMPLE_COLUMNS`; where it holds several entries, a column `entry`
-            says which, otherwise everything belongs to `entries[0]`.
+        examples: table with the columns `EXAMPLE_COLUMNS`, perhaps `EXAMPLE_BOUNDS`; where it holds several
+            entries, a column `entry` says which, otherwise everything belongs to `entries[0]`.
         entries: order of the entries; the place decides colour and dash.
         panels: how many (scenario, case, variable) to draw: different cases first, then different variables.
 
@@ -75,10 +76,22 @@ def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, 
         .encode(x=x, y=alt.Y("forecast:Q", title=None, scale=scale), color=colour, strokeDash=dash)
     )
     border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3]).encode(x=x)
+    bands = _bands(mine, x, scale, colour)
     title = alt.TitleParams(
         f"{variable}{origin} · {scenario_words(scenario)}", anchor="start", fontSize=12, fontWeight="normal"
     )
-    return alt.layer(border, truth, lines).properties(width=620, height=150, title=title)
+    return alt.layer(*bands, border, truth, lines).properties(width=620, height=150, title=title)
+
+
+def _bands(mine: pd.DataFrame, x: alt.X, scale: alt.Scale, colour: alt.Color) -> list[Any]:
+    """An area between the bounds of each entry that has them."""
+    if not set(EXAMPLE_BOUNDS) <= set(mine):
+        return []
+    bounds = mine.dropna(subset=list(EXAMPLE_BOUNDS))[["lead_time", "entry", *EXAMPLE_BOUNDS]]
+    if bounds.empty:
+        return []
+    area = alt.Chart(bounds).mark_area(opacity=0.16)
+    return [area.encode(x=x, y=alt.Y("lower:Q", title=None, scale=scale), y2="upper:Q", color=colour)]
 
 
 def _choose_panels(frame: pd.DataFrame, panels: int) -> list[tuple[str, Any, str]]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tsbench import registry
 from tsbench.contracts import CONDITIONS, InputError, Task
-from tsbench.contracts.result import EXAMPLES_FILE, SCORES_FILE
+from tsbench.contracts.result import EXAMPLE_BOUNDS, EXAMPLES_FILE, SCORES_FILE
 from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
@@ -150,7 +150,11 @@ def _figures(
 def _gallery(examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str) -> dict[str, Any]:
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     if view == "sequence":
-        caption = f"Context and truth in the colour of the text, forecasts in colour, first seed.{which}"
+        bounded = set(EXAMPLE_BOUNDS) <= set(examples)
+        bands = ", with a band for 80 % intervals where there are such" if bounded else ""
+        caption = (
+            f"Context and truth in the colour of the text, forecasts in colour{bands}, first seed.{which}"
+        )
         return _figure(charts.forecast_chart(examples, entries=shown), caption, label)
     feature = FEATURES.get(view, "variable")
     svg = charts.response_images(examples, shown, variable_title=feature, value_title="magnitude")

@@ -1,0 +1,1 @@
+"""Electricity consumption of 321 clients in Portugal."""

@@ -1,0 +1,1 @@
+"""Power of 137 photovoltaic plants in Alabama."""

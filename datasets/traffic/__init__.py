@@ -1,0 +1,1 @@
+"""Road occupancy at 862 sensors in the San Francisco Bay area."""

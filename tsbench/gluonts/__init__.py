@@ -1,0 +1,1 @@
+"""GluonTS and tsbench: estimators and predictors as models, data sets in and out."""
