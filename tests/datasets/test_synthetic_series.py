@@ -27,15 +27,14 @@ def test_a_size_holds_named_finite_series_of_equal_length(tiny):
     assert (tiny["period"] >= 1).all()
 
 
-def test_a_series_does_not_depend_on_how_many_are_made(tiny, monkeypatch):
+def test_a_series_does_not_depend_on_how_many_are_made(tiny, tmp_path, monkeypatch):
     from tsbench.datasets.synthetic_series import adapter
 
+    monkeypatch.setenv("TSBENCH_DATA", str(tmp_path))
     monkeypatch.setitem(adapter.SERIES, "tiny", 5)
-    fewer = open_store(prepare("synthetic-series", size="tiny", fresh=True))
+    fewer = open_store(prepare("synthetic-series", size="tiny"))
 
     assert np.array_equal(fewer["value"], tiny["value"][: 5 * 1024])
-    monkeypatch.undo()
-    prepare("synthetic-series", size="tiny", fresh=True)
 
 
 def test_the_seed_decides_everything(tmp_path, monkeypatch):
