@@ -70,7 +70,7 @@ def dataset(name: str) -> DatasetEntry:
         InputError: where there is none, with the nearest name.
     """
     found = datasets()
-    return found.get(name) or _member(name, found) or _get("dataset", found, name)
+    return found.get(name) or member(name) or _get("dataset", found, name)
 
 
 def adapter(entry: DatasetEntry) -> ModuleType:
@@ -93,8 +93,8 @@ def task(name: str) -> Task:
         InputError: where there is none, with the nearest name, or where the member is not prepared.
     """
     found = tasks()
-    member = None if name in found else _member(name, datasets())
-    return _get("task", found, name) if member is None else adapter(member).task(member.name)
+    own = None if name in found else member(name)
+    return _get("task", found, name) if own is None else adapter(own).task(own.name)
 
 
 def canonical_name(name: str) -> str:
@@ -102,10 +102,10 @@ def canonical_name(name: str) -> str:
     return name.replace("/", "-", 1).lower() if "/" in name else name
 
 
-def _member(name: str, known: dict[str, DatasetEntry]) -> DatasetEntry | None:
+def member(name: str) -> DatasetEntry | None:
     """The member `family/its-name` or `family-its-name` of a family of data sets, or None."""
     canonical = canonical_name(name)
-    for family, entry in known.items():
+    for family, entry in datasets().items():
         own = canonical.removeprefix(f"{family}-")
         if entry.card.family and own != canonical and _MEMBER.fullmatch(own):
             return replace(entry, name=canonical)

@@ -7,8 +7,6 @@ networks", International Journal of Forecasting 36(3), 2020 (arXiv 1704.04110), 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gluonts.torch.model.deepar import DeepAREstimator
-
 from tsbench.contracts import TaskShape
 from tsbench.gluonts.forecaster import GluonTSForecaster
 
@@ -52,6 +50,8 @@ class DeepAR(GluonTSForecaster):
 
     def estimator(self) -> Any:
         """The estimator of GluonTS."""
+        from gluonts.torch.model.deepar import DeepAREstimator
+
         chosen, shape = self.hyperparameters, self.shape
         length = chosen.context_length or min(shape.horizon, -(-shape.context // 2))
         return DeepAREstimator(

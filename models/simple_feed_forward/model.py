@@ -6,9 +6,6 @@ Alexandrov et al., "GluonTS: Probabilistic and Neural Time Series Modeling in Py
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gluonts.torch.distributions import NormalOutput, StudentTOutput
-from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
-
 from tsbench.gluonts.forecaster import GluonTSForecaster
 
 
@@ -42,6 +39,9 @@ class SimpleFeedForward(GluonTSForecaster):
 
     def estimator(self) -> Any:
         """The estimator of GluonTS."""
+        from gluonts.torch.distributions import NormalOutput, StudentTOutput
+        from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
+
         chosen = self.hyperparameters
         return SimpleFeedForwardEstimator(
             prediction_length=self.shape.horizon,

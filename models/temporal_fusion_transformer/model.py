@@ -7,8 +7,6 @@ forecasting", International Journal of Forecasting 37(4), 2021 (arXiv 1912.09363
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gluonts.torch.model.tft import TemporalFusionTransformerEstimator
-
 from tsbench.gluonts.forecaster import GluonTSForecaster
 
 
@@ -46,6 +44,8 @@ class TemporalFusionTransformer(GluonTSForecaster):
 
     def estimator(self) -> Any:
         """The estimator of GluonTS; the calendar is among the covariates, so it adds no stamps of its own."""
+        from gluonts.torch.model.tft import TemporalFusionTransformerEstimator
+
         chosen, shape = self.hyperparameters, self.shape
         return TemporalFusionTransformerEstimator(
             freq=self.frequency,

@@ -94,7 +94,7 @@ def stored(name: str):
 def test_what_gluonts_wrote_is_read(folder, writer):
     prepare("gluonts/made", folder(writer))
 
-    train, test = made()
+    _, test = made()
     data, opened = read_collection("gluonts-made"), stored("gluonts-made")
     assert data.series == ("s0", "s1", "s2")
     assert data.sizes.tolist() == [50, 41, 63]
@@ -359,13 +359,7 @@ def test_a_test_part_that_does_not_go_on_from_the_training_part_is_refused(folde
 def test_test_entries_without_names_belong_to_series_by_their_order(folder):
     path = folder(features=False, windows=2)
     for part in ("train", "test"):
-        _rewritten(
-            path / part / "data.json.gz",
-            lambda entries: [
-                {name: one for name, one in entry.items() if name != "item_id"}
-                for entry in sorted(entries, key=lambda one: part == "test" and _window(one))
-            ],
-        )
+        _rewritten(path / part / "data.json.gz", _by_window_without_names)
 
     prepare("gluonts/unnamed", path)
 
@@ -374,8 +368,9 @@ def test_test_entries_without_names_belong_to_series_by_their_order(folder):
     assert data.series == ("0", "1", "2")
 
 
-def _window(entry: dict) -> bool:
-    return len(entry["target"]) in (50, 41, 63)
+def _by_window_without_names(entries: list[dict]) -> list[dict]:
+    last = sorted(entries, key=lambda entry: len(entry["target"]) in (50, 41, 63))
+    return [{name: one for name, one in entry.items() if name != "item_id"} for entry in last]
 
 
 def test_a_member_that_is_not_prepared_is_told_how(tmp_path):

@@ -140,6 +140,21 @@ def test_noise_in_training_is_that_of_each_seed(open_responses):
     assert_same(together(made()), alone(made()))
 
 
+def test_origins_that_are_drawn_for_each_epoch_are_those_of_each_seed(open_ragged, ragged):
+    split = {"kind": "rolling", "windows": 1, "cut_within": 20}
+    data = open_ragged(ragged(sizes=(60, 90, 40, 70, 80)), split=split)
+    settings = TrainingSettings(learning_rate=0.01, epochs=3, batch_size=2)
+
+    def made():
+        pairs = []
+        for seed in SEEDS:
+            source = TaskSource(data, 16, seed, settings=settings, uses=DLinear.uses)
+            pairs.append((build(DLinear, source.shape, None, seed), source))
+        return SimpleNamespace(pairs=pairs, checkpoint=None)
+
+    assert_same(together(made()), alone(made()))
+
+
 def test_each_seed_stops_by_itself_and_keeps_its_best_weights(fits):
     settings = {"epochs": 30, "patience": 2, "learning_rate": 0.05}
     found = together(fits(**settings))

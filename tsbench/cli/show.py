@@ -61,7 +61,10 @@ def info(
         declared["task"] = registry.task(name).model_dump(mode="json", exclude_defaults=True)
     if name in registry.suites():
         declared["suite"] = registry.suite(name).model_dump(mode="json", exclude_defaults=True)
-    if name in registry.datasets():
+    own = None if name in registry.datasets() else registry.member(name)
+    if own is not None:
+        declared["task"] = registry.task(name).model_dump(mode="json", exclude_defaults=True)
+    if name in registry.datasets() or own is not None:
         entry = registry.dataset(name)
         card = entry.card.model_dump(mode="json", exclude_defaults=True, exclude={"variants"})
         declared["dataset"] = card | {"variant": entry.variant.model_dump(mode="json", exclude_defaults=True)}

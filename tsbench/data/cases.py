@@ -90,6 +90,11 @@ class Cases(ABC):
             )
         return self.scored
 
+    @property
+    def seeded(self) -> bool:
+        """Whether what is gathered in training depends on the seed of the run."""
+        return False
+
     def drawn(self, seed: int) -> "Cases":
         """The cases that training by gradient goes through in each epoch; `seed`: of the run.
 

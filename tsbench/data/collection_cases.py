@@ -122,8 +122,7 @@ class RollingWindows(Cases):
             tensors["observed"] = known if self.held.observed is None else known & self.held.observed[rows]
         ahead, inside = self._ahead(series, origins)
         if "target" in self.names:
-            target = self.held.values[ahead][..., list(self.held.target_index)]
-            tensors["target"] = target
+            tensors["target"] = self._targets(self.held.values[ahead])
         valid = self._valid(ahead, inside)
         if valid is not None:
             tensors["valid"] = valid
@@ -172,6 +171,11 @@ class RollingWindows(Cases):
             )
         return self._seasonal[power][index][:, None]
 
+    @property
+    def seeded(self) -> bool:
+        """Whether origins are drawn from the seed of the run."""
+        return self.seed is not None
+
     def drawn(self, seed: int) -> "RollingWindows":
         """One window of each series, drawn anew in each epoch, where the task says so; else all of them."""
         if self.cut_within is None:
@@ -212,12 +216,16 @@ class RollingWindows(Cases):
         return torch.minimum(rows, ends - 1), rows < ends
 
     def _valid(self, ahead: torch.Tensor, inside: torch.Tensor | None) -> torch.Tensor | None:
-        targets = list(self.held.target_index)
-        observed = None if self.held.observed is None else self.held.observed[ahead][..., targets]
+        observed = None if self.held.observed is None else self._targets(self.held.observed[ahead])
         if inside is None:
             return observed
-        within = inside[..., None].expand(-1, -1, len(targets))
+        within = inside[..., None].expand(-1, -1, len(self.held.target_index))
         return within if observed is None else within & observed
+
+    def _targets(self, window: torch.Tensor) -> torch.Tensor:
+        """The scored channels of (sample, lead_time, channel)."""
+        index = self.held.target_index
+        return window if index == tuple(range(window.shape[-1])) else window[..., list(index)]
 
     def _target_scale(self, index: torch.Tensor) -> Scale:
         return self.held.scale.of_series(self.series[index]).channels(list(self.held.target_index))

@@ -122,6 +122,11 @@ class Presented(Cases):
         """Scale of MASE of some cases in metric space; with `power` 2 that of RMSSE."""
         return self.cases.seasonal_error(index, power)
 
+    @property
+    def seeded(self) -> bool:
+        """Whether noise or cases are drawn from the seed of the run."""
+        return self.noise is not None or self.cases.seeded
+
     def drawn(self, seed: int) -> "Presented":
         """The cases that training by gradient goes through; other contexts are disturbed as they come."""
         cases = self.cases.drawn(seed)

@@ -20,24 +20,15 @@ LEAST = 1e-7
 """Uniform numbers stay that far from 0 and 1, where quantile functions are infinite."""
 
 
-def case_uniforms(
-    index: torch.Tensor, shape: tuple[int, ...], generator: torch.Generator | None
-) -> torch.Tensor:
-    """Uniform numbers of each case, float32, shape (sample, *shape).
-
-    Args:
-        index: the cases, shape (sample,).
-        shape: of the numbers of a case.
-        generator: chooses other numbers; None for those that belong to the case.
-    """
-    draws = [one.random(shape, np.float32) for one in generators_of(index, generator)]
+def case_uniforms(index: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Uniform numbers of each case, float32, shape (sample, *shape); `index`: the cases, shape (sample,)."""
+    draws = [one.random(shape, np.float32) for one in generators_of(index)]
     return torch.from_numpy(np.stack(draws)).clamp(LEAST, 1 - LEAST).to(index.device)
 
 
-def generators_of(index: torch.Tensor, generator: torch.Generator | None) -> list[np.random.Generator]:
-    """One generator a case."""
-    chosen = "" if generator is None else int(torch.randint(2**62, (), generator=generator))
-    return case_generators(KEY, str(chosen), index)
+def generators_of(index: torch.Tensor) -> list[np.random.Generator]:
+    """One generator a case, the same in every scenario."""
+    return case_generators(KEY, "", index)
 
 
 def can_draw(output: Any) -> bool:

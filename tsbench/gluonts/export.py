@@ -97,8 +97,8 @@ def gluonts_dataset(name: str | Task, part: Part = "train") -> list[dict[str, An
     """The entries of a data set or a task for GluonTS's estimators and predictors.
 
     Args:
-        name: of a data set, whose values are in its units; or a task or its name, whose values are in model
-            space, as models of the task see them.
+        name: of a data set, whose values are in its units; or a task, or the name of a task that is not that
+            of a data set, whose values are in model space, as models of the task see them.
         part: `train`; `test`: each series up to the end of each test window.
 
     Returns:
@@ -153,9 +153,11 @@ def write_folder(name: str, folder: Path, layout: Layout = "json") -> dict[str, 
 
 
 def _export(name: str | Task) -> Export:
-    if isinstance(name, str) and name not in registry.tasks():
-        return _of_dataset(name)
-    return _of_task(registry.task(name) if isinstance(name, str) else name)
+    if isinstance(name, Task):
+        return _of_task(name)
+    # Some tasks have the name of their data set, which is what is meant then.
+    is_task = name in registry.tasks() and name not in registry.datasets()
+    return _of_task(registry.task(name)) if is_task else _of_dataset(name)
 
 
 def _of_dataset(name: str) -> Export:

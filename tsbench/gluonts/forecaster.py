@@ -100,11 +100,14 @@ class GluonTSForecaster(NeuralForecaster):
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
-        """Quantiles (quantile, sample, lead_time, target), or samples (realization, sample, …)."""
+        """Quantiles (quantile, sample, lead_time, target), or samples (realization, sample, …).
+
+        Samples are drawn from the case alone; `generator`, which depends on the batch, is not used.
+        """
         inputs = self.feed(sequences_of(batch, self.shape))
         generate = self.predictor.forecast_generator
         index = batch["index"]
-        return forecast_of(self.network, generate, inputs, index, self.shape, realizations, generator)
+        return forecast_of(self.network, generate, inputs, index, self.shape, realizations)
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
         """The estimator's own training loss, a scalar; with `sum`, times the number of observed targets."""

@@ -48,19 +48,22 @@ class GluonTSPredictor(nn.Module):
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
-        """Quantiles (quantile, sample, lead_time, target), or samples (realization, sample, …)."""
+        """Quantiles (quantile, sample, lead_time, target), or samples (realization, sample, …).
+
+        Samples are drawn from the case alone; `generator`, which depends on the batch, is not used.
+        """
         sequences, index = sequences_of(batch, self.shape), batch["index"]
         if self.feed is None:
-            return self._by_predictor(sequences, index, generator)
+            return self._by_predictor(sequences, index)
         generate, inputs = self.predictor.forecast_generator, self.feed(sequences)
-        return forecast_of(self.network, generate, inputs, index, self.shape, realizations, generator)
+        return forecast_of(self.network, generate, inputs, index, self.shape, realizations)
 
-    def _by_predictor(self, sequences: Sequences, index: torch.Tensor, generator: Any) -> Forecast:
+    def _by_predictor(self, sequences: Sequences, index: torch.Tensor) -> Forecast:
         """Case by case through the predictor itself, which may draw from numpy's global generator."""
         targets, kept = len(self.shape.targets), np.random.get_state()
         found = []
         try:
-            for case, random in enumerate(generators_of(index, generator)):
+            for case, random in enumerate(generators_of(index)):
                 np.random.seed(int(random.integers(2**32)))
                 rows = range(case * targets, (case + 1) * targets)
                 entries = [without_padding(sequences.entry(row, self.shape.step)) for row in rows]

@@ -277,11 +277,11 @@ def _stacked_batches(modules: Sequence[TaskDataModule], epoch: int) -> Iterator[
     loaders: list[Batches] = [module.train_dataloader() for module in modules]
     for one in loaders:
         one.set_epoch(epoch)
-    if modules[0].train.noise is not None:
+    if modules[0].train.seeded:
         for batches in zip(*loaders, strict=True):
             yield {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
         return
-    # Without noise the cases are the same for all, and one gather serves them.
+    # Without noise or drawn origins the cases are the same for all, and one gather serves them.
     cases, first = modules[0].train, loaders[0]
     orders = torch.stack([one.order() for one in loaders])
     for start in range(0, len(first) * first.size, first.size):
