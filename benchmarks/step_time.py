@@ -3,10 +3,9 @@
     python benchmarks/step_time.py [MODEL ...] [--rounds N] [--threads N] [--out FILE.json]
 
 The bare loop gathers the same batches and does forward, loss, backward and a fused optimiser step, nothing
-else. Both take turns, a round counts by the lower quartile of its steps, and with one thread the clock is
-that of this process alone: where others share the machine, the time of day tells how busy these were. Needs
-the ETTh1 store (`tsbench data get etth1`). Prints a table and writes JSON; exits with 1 where a step takes
-more than 15 % or 0.5 ms longer, whichever is more.
+else. Both take turns, and a round counts by the lower quartile of its steps: where others share the machine,
+more tells how busy these were. Needs the ETTh1 store (`tsbench data get etth1`). Prints a table and writes
+JSON; exits with 1 where a step takes more than 15 % or 0.5 ms longer, whichever is more.
 """
 
 import argparse
@@ -145,7 +144,7 @@ def bare_steps(model: NeuralForecaster, source: Excerpt, clip: float) -> list[fl
     assert isinstance(optimiser, torch.optim.Optimizer)
     began = []
     for batch in Batches(source.train, source.settings.batch_size, seed=0):
-        began.append(clock())
+        began.append(time.perf_counter())
         loss = model.loss(batch)
         optimiser.zero_grad()
         loss.backward()
@@ -161,7 +160,7 @@ def fit_steps(model: NeuralForecaster, source: Excerpt) -> list[float]:
     step = model.training_step
 
     def noting(*arguments: Any) -> torch.Tensor:
-        began.append(clock())
+        began.append(time.perf_counter())
         return step(*arguments)
 
     model.training_step = noting  # type: ignore[method-assign]
@@ -169,17 +168,12 @@ def fit_steps(model: NeuralForecaster, source: Excerpt) -> list[float]:
     return differences(began)
 
 
-def clock() -> float:
-    """Seconds: of this process's own work where one thread does it, else of the day."""
-    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
-
-
 def differences(began: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(began)][WARM_UP:]
 
 
 def lower_quartile(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=4)[0]
+    return statistics.quantiles(seconds, n=4, method="inclusive")[0]
 
 
 def batch_of(source: Excerpt) -> int:
