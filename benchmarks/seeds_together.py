@@ -72,6 +72,7 @@ class Entry:
 def compare(entry: Entry, repeats: int) -> dict[str, Any]:
     """Medians over repeats in which all ways take turns, so that a busy moment hits each."""
     seconds: dict[str, list[float]] = {"one": [], "one by one": [], "together": []}
+    alone, stacked = [], []
     for _ in range(repeats):
         began = clock()
         alone = [entry.fit(seed) for seed in range(SEEDS)]
