@@ -35,7 +35,8 @@ def fit_jobs_together(jobs: Sequence[Job], folder: Path, progress: bool = False)
 
     Returns:
         Seed → execution whose model is fitted and whose fit is recorded; empty where the model cannot be
-        stacked as it was set up, or would gain nothing, and without a seed whose training diverged, whose own fit will say so.
+        stacked as it was set up, or would gain nothing, and without a seed whose training diverged, whose
+        own fit will say so.
 
     Raises:
         InputError: for wrong options, or a damaged checkpoint.
