@@ -95,7 +95,9 @@ def _reasons(one: "Scored") -> str:
     if fields["num_windows"] > 1:
         reasons.append("fev takes the mean of the windows' values, a Result pools the windows")
     if fields["max_context_length"]:
-        reasons.append("fev scales errors by the last max_context_length values, a Result by all before the window")
+        reasons.append(
+            "fev scales errors by the last max_context_length values, a Result by all before the window"
+        )
     if fields["quantile_levels"] and 0.5 not in fields["quantile_levels"]:
         reasons.append("a Result scores the median beside the levels")
     return f"{', '.join(one.different)} ({'; '.join(reasons) or 'rounding'})"

@@ -354,6 +354,7 @@ def _task(name: str | None, given: dict[str, Any]) -> "str | Task":
 
 
 def options_of(given: dict[str, Any]) -> "Options":
+    """The options of jobs that a command was given."""
     from tsbench.jobs.job import Options
 
     same = ("context", "weights", "fine_tune", "device", "threads", "batch_size", "drop_last")
@@ -366,6 +367,7 @@ def options_of(given: dict[str, Any]) -> "Options":
 
 
 def conduct_of(given: dict[str, Any]) -> "Conduct":
+    """How a command's jobs are carried out."""
     from tsbench.jobs.run import Conduct
 
     same = ("fresh", "one_by_one", "wait", "save_forecasts", "track")

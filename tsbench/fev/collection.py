@@ -1,4 +1,4 @@
-"""The data of a task of fev as a store of series of different length: rows become the entries that GluonTS has."""
+"""The data of a task of fev as a store of series of different length: rows become entries as of GluonTS."""
 
 import json
 import re
@@ -42,11 +42,12 @@ class _Columns:
 def collection_of(definition: Definition) -> "xr.Dataset":
     """Read a task's data with fev, and keep the series that it scores in some window.
 
-    Static columns are numbers or, where they hold text, categories; columns of text are the numbers of their sorted
-    values, with one more for what is missing.
+    Static columns are numbers or, where they hold text, categories; columns of text are the numbers of their
+    sorted values, with one more for what is missing.
 
     Raises:
-        InputError: where fev refuses definition or data, windows are not such as ours, or a column is of another kind.
+        InputError: where fev refuses definition or data, windows are not such as ours, or a column is of
+            another kind.
     """
     task, dataset = definition.load()
     where, table = definition.where, dataset.data.table
@@ -71,7 +72,10 @@ def collection_of(definition: Definition) -> "xr.Dataset":
         windows=task.num_windows,
         window_step=window_step,
         unused=unused,
-        **{DEFINITION: json.dumps(dict(definition.fields), sort_keys=True), METRICS: list(definition.metrics)},
+        **{
+            DEFINITION: json.dumps(dict(definition.fields), sort_keys=True),
+            METRICS: list(definition.metrics),
+        },
     )
 
 
@@ -102,8 +106,8 @@ def _step(task: Any, stamps: list[np.ndarray], where: str) -> str | None:
         if number == 0:
             return None
         raise InputError(
-            f"{where}: series {number + 1} does not go on by the step of the first, '{task.freq}'; every series needs the "
-            "same"
+            f"{where}: series {number + 1} does not go on by the step of the first, '{task.freq}'; every "
+            "series needs the same"
         )
     return step
 
@@ -124,7 +128,9 @@ def _entries(
         text = _is_text(table.schema.field(name).type)
         made = fields.setdefault(f"feat_static_{'cat' if text else 'real'}", _Columns())
         made.names.append(name)
-        values = _code(table[name].combine_chunks()) if text else _real(table[name].combine_chunks(), name, where)
+        values = (
+            _code(table[name].combine_chunks()) if text else _real(table[name].combine_chunks(), name, where)
+        )
         made.values.append(list(values))
     entries = []
     for row, identifier in enumerate(table[task.id_column].to_pylist()):
@@ -164,7 +170,9 @@ def _real(flat: "pa.Array", name: str, where: str) -> np.ndarray:
     from pyarrow import types
 
     kind = flat.type
-    if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind) or types.is_decimal(kind)):
+    if not (
+        types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+    ):
         raise InputError(f"{where}: column '{name}' holds {kind}, not numbers")
     if types.is_boolean(kind):
         flat = flat.cast(pa.int8())

@@ -1,8 +1,8 @@
 """Task files of fev: reads their definitions, finds their data files, opens them as `fev.Task`.
 
-A file is YAML with the key `tasks`, a list of keyword arguments of `fev.Task` (fev 0.10, arXiv 2509.26468), or one such
-mapping. A definition is kept with all of fev's fields, as `fev.Task.to_dict` gives them, and with the path of its data as
-the file has it: relative to the file's folder.
+A file is YAML with the key `tasks`, a list of keyword arguments of `fev.Task` (fev 0.10, arXiv 2509.26468), or
+one such mapping. A definition is kept with all of fev's fields, as `fev.Task.to_dict` gives them, and with the
+path of its data as the file has it: relative to the file's folder.
 """
 
 import glob
@@ -58,7 +58,9 @@ class Definition:
             return {}
         path = str(self.fields["dataset_path"])
         pattern = path if self.fields["dataset_config"] is None else f"{path}/**"
-        found = [self.folder / one for one in sorted(glob.glob(pattern, root_dir=self.folder, recursive=True))]
+        found = [
+            self.folder / one for one in sorted(glob.iglob(pattern, root_dir=self.folder, recursive=True))
+        ]
         held = [one for one in found if one.is_file()]
         if not held:
             raise InputError(f"{self.where}: there is no file {self.folder / path}")
@@ -85,7 +87,7 @@ class Definition:
         task = self.open()
         path = self.fields["dataset_path"]
         try:
-            return task, task.load_full_dataset(num_proc=1)
+            return task, task.load_full_dataset(num_proc=0)
         except RuntimeError as error:
             # fev names the arguments of its call; what went wrong is the exception behind it.
             reason = first_line(error.__context__ or error)
@@ -98,8 +100,8 @@ def read_definitions(path: Path) -> list[Definition]:
     """Every task of a task file, in the file's order; one that is named as one before gets a number.
 
     Raises:
-        InputError: where the file is not as fev has it, a definition is wrong, or a metric or an option of one is none of
-            ours; where fev is not installed.
+        InputError: where the file is not as fev has it, a definition is wrong, or a metric or an option of one
+            is none of ours; where fev is not installed.
     """
     require("fev", "fev", USER)
     if not path.is_file():
@@ -107,7 +109,9 @@ def read_definitions(path: Path) -> list[Definition]:
     document = registry.read_yaml(path)
     listed = document.get("tasks", [document]) if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
-        raise InputError(f"{path} is no task file of fev: it needs the key `tasks` with a list of definitions")
+        raise InputError(
+            f"{path} is no task file of fev: it needs the key `tasks` with a list of definitions"
+        )
     made: list[Definition] = []
     for number, given in enumerate(listed, start=1):
         task = _fev_task(given, f"{path}: task {number}")
@@ -194,11 +198,13 @@ def _metrics(fields: Mapping[str, Any], where: str) -> tuple[str, ...]:
         plain = vars(type(made)())
         if other := sorted(key for key, value in vars(made).items() if plain.get(key) != value):
             raise InputError(
-                f"{where}: {made.name} with {', '.join(other)} is none of ours; leave the option out, or its value "
-                f"at {', '.join(str(plain.get(key)) for key in other)}"
+                f"{where}: {made.name} with {', '.join(other)} is none of ours; leave the option out, or "
+                f"its value at {', '.join(str(plain.get(key)) for key in other)}"
             )
         if f"fev.{made.name}" not in METRICS:
-            raise InputError(f"{where}: the metric {made.name} is none of ours; there are {', '.join(_ours())}")
+            raise InputError(
+                f"{where}: the metric {made.name} is none of ours; there are {', '.join(_ours())}"
+            )
         names.append(made.name)
     return tuple(names)
 

@@ -15,8 +15,8 @@ from .windows import Windows
 def predictions_of(forecast: Path, task: Task, fev_task: Any, windows: Windows) -> list[Any]:
     """Predictions of each window, as `fev.Task.evaluation_summary` takes them.
 
-    The point is that of our metrics: the point itself, the median, or the median member. A point forecast stands at
-    every quantile level.
+    The point is that of our metrics: the point itself, the median, or the median member. A point forecast
+    stands at every quantile level.
 
     Args:
         forecast: the saved forecasts, in units.

@@ -1,7 +1,7 @@
 """Runs a model on the tasks of a task file of fev; fev scores the forecasts.
 
-A Result of ours pools the windows of a task, fev takes the mean of their values; so the value that stands beside fev's
-published tables is computed by fev itself, from the same forecasts.
+A Result of ours pools the windows of a task, fev takes the mean of their values; so the value that stands beside
+fev's published tables is computed by fev itself, from the same forecasts.
 """
 
 from dataclasses import dataclass, replace
@@ -44,9 +44,13 @@ class Scored:
 
     @property
     def pooled(self) -> dict[str, float | None]:
-        """fev's metric → our value over all windows together."""
+        """Metric of fev → our value over all windows together."""
         result = self.outcome.result if self.outcome else None
-        return {} if result is None else {one: result.scores[f"fev.{one}"]["regular"] for one in self.definition.metrics}
+        return (
+            {}
+            if result is None
+            else {one: result.scores[f"fev.{one}"]["regular"] for one in self.definition.metrics}
+        )
 
     @property
     def different(self) -> list[str]:
@@ -55,7 +59,12 @@ class Scored:
 
 
 def run_tasks(
-    model: str | type, path: Path, *, seed: int = 0, options: Options | None = None, conduct: Conduct | None = None
+    model: str | type,
+    path: Path,
+    *,
+    seed: int = 0,
+    options: Options | None = None,
+    conduct: Conduct | None = None,
 ) -> list[Scored]:
     """Prepare every task of a task file, run the model on each, and let fev score its forecasts.
 

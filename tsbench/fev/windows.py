@@ -13,8 +13,8 @@ from tsbench.contracts import InputError
 class Windows:
     """The windows of a task of fev on its data.
 
-    A series has a window where `min_context_length` values lie before its cutoff and a whole horizon after it (fev
-    0.10, `fev.utils.past_future_split`): also a series that is too short for the windows before.
+    A series has a window where `min_context_length` values lie before its cutoff and a whole horizon after it
+    (fev 0.10, `fev.utils.past_future_split`): also a series that is too short for the windows before.
 
     Attributes:
         scored: which windows each series has, bool, shape (series, window).
@@ -31,7 +31,7 @@ class Windows:
 
     @cached_property
     def cases(self) -> np.ndarray:
-        """Window of each test case of ours, which go through the windows of a series after those of another."""
+        """Window of each test case of ours: all windows of a series, then those of the next."""
         return np.nonzero(self.scored)[1]
 
 
@@ -44,8 +44,8 @@ def windows_of(task: Any, stamps: list[np.ndarray], where: str) -> Windows:
         where: for messages.
 
     Raises:
-        InputError: where no series has a window, or windows do not lie at the same distance from the end of every series
-            and equally far apart, as ours do.
+        InputError: where no series has a window, or windows do not lie at the same distance from the end of
+            every series and equally far apart, as ours do.
     """
     cutoffs = np.stack([_positions(cutoff, stamps) for cutoff in task.cutoffs], axis=1)
     lengths = np.array([len(one) for one in stamps], np.int64)[:, None]
@@ -54,8 +54,8 @@ def windows_of(task: Any, stamps: list[np.ndarray], where: str) -> Windows:
     found = Windows(scored, after)
     if not len(found.kept):
         raise InputError(
-            f"{where}: no series has min_context_length ({task.min_context_length}) values before a cutoff and horizon "
-            f"({task.horizon}) values after it"
+            f"{where}: no series has min_context_length ({task.min_context_length}) values before a cutoff "
+            f"and horizon ({task.horizon}) values after it"
         )
     missing = np.flatnonzero(~scored.any(axis=0))
     if len(missing):
@@ -92,15 +92,15 @@ def _refuse_other_distances(windows: Windows, task: Any, where: str) -> None:
     if other.any():
         series, window = np.argwhere(other)[0]
         raise InputError(
-            f"{where}: the cutoff {task.cutoffs[window]} lies {distances[window]} values before the end of one series and "
-            f"{windows.after[series, window]} before that of another; windows here lie at the same distance from the end "
-            "of every series (a negative initial_cutoff)"
+            f"{where}: the cutoff {task.cutoffs[window]} lies {distances[window]} values before the end of one "
+            f"series and {windows.after[series, window]} before that of another; windows here lie at the same "
+            "distance from the end of every series (a negative initial_cutoff)"
         )
     steps = np.unique(-np.diff(distances))
     if len(steps) > 1 or (len(steps) and steps[0] < 1):
         raise InputError(
-            f"{where}: the cutoffs lie {', '.join(map(str, steps))} values apart; windows here are equally far apart (a "
-            "window_step_size in steps)"
+            f"{where}: the cutoffs lie {', '.join(map(str, steps))} values apart; windows here are equally far "
+            "apart (a window_step_size in steps)"
         )
     # What a series lacks is at its beginning: a window that it has is followed by all that come after.
     if (windows.scored[:, :-1] & ~windows.scored[:, 1:]).any():
