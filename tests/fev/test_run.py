@@ -32,8 +32,9 @@ QUIETLY = Conduct(track=False)
 
 def seasonal_naive(path, number=0):
     """fev's own summary of the last season, repeated, of float32 values as models see them."""
-    import datasets
     import fev
+
+    import datasets
 
     fields = yaml.safe_load(path.read_text())["tasks"][number]
     task = fev.Task(**fields | {"dataset_path": str(path.parent / fields["dataset_path"])})

@@ -156,11 +156,9 @@ def _codes(table: "pa.Table", name: str) -> list[np.ndarray]:
 
 def _lists(table: "pa.Table", name: str, of_flat: Any) -> list[np.ndarray]:
     """Values of a column of lists, series by series."""
-    import pyarrow.compute as pc
-
-    column = table[name].combine_chunks()
-    flat = of_flat(pc.list_flatten(column))
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    column: Any = table[name].combine_chunks()
+    flat = of_flat(column.flatten())
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     return np.split(flat, np.cumsum(lengths)[:-1])
 
 

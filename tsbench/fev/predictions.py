@@ -8,7 +8,9 @@ import torch
 from tsbench.contracts import Task
 from tsbench.evaluation.forecast_store import check_forecast
 from tsbench.evaluation.reading import Reading
+from tsbench.extras import require
 
+from .definitions import USER
 from .windows import Windows
 
 
@@ -30,8 +32,7 @@ def predictions_of(forecast: Path, task: Task, fev_task: Any, windows: Windows) 
     Raises:
         InputError: where the forecasts are not those of the task, or lack a quantile level.
     """
-    import datasets
-
+    datasets: Any = require("datasets", "fev", USER)
     columns = fev_task.target_columns
     (scenario,) = task.scenarios()
     shape = (len(windows.cases), task.horizon, len(columns))

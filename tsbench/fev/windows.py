@@ -92,15 +92,15 @@ def _refuse_other_distances(windows: Windows, task: Any, where: str) -> None:
     if other.any():
         series, window = np.argwhere(other)[0]
         raise InputError(
-            f"{where}: the cutoff {task.cutoffs[window]} lies {distances[window]} values before the end of one "
-            f"series and {windows.after[series, window]} before that of another; windows here lie at the same "
-            "distance from the end of every series (a negative initial_cutoff)"
+            f"{where}: the cutoff {task.cutoffs[window]} lies {distances[window]} values before the end of "
+            f"one series and {windows.after[series, window]} before that of another; windows here lie at the "
+            "same distance from the end of every series (a negative initial_cutoff)"
         )
     steps = np.unique(-np.diff(distances))
     if len(steps) > 1 or (len(steps) and steps[0] < 1):
         raise InputError(
-            f"{where}: the cutoffs lie {', '.join(map(str, steps))} values apart; windows here are equally far "
-            "apart (a window_step_size in steps)"
+            f"{where}: the cutoffs lie {', '.join(map(str, steps))} values apart; windows here are "
+            "equally far apart (a window_step_size in steps)"
         )
     # What a series lacks is at its beginning: a window that it has is followed by all that come after.
     if (windows.scored[:, :-1] & ~windows.scored[:, 1:]).any():
