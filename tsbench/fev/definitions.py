@@ -1,8 +1,8 @@
 """Task files of fev: reads their definitions, finds their data files, opens them as `fev.Task`.
 
-A file is YAML with the key `tasks`, a list of keyword arguments of `fev.Task` (fev 0.10, arXiv 2509.26468), or
-one such mapping. A definition is kept with all of fev's fields, as `fev.Task.to_dict` gives them, and with the
-path of its data as the file has it: relative to the file's folder.
+A file is YAML with the key `tasks`, a list of keyword arguments of `fev.Task` (fev 0.10, arXiv 2509.26468),
+or one such mapping. A definition is kept with all of fev's fields, as `fev.Task.to_dict` gives them, and with
+the path of its data as the file has it: relative to the file's folder.
 """
 
 import glob
@@ -58,9 +58,9 @@ class Definition:
             return {}
         path = str(self.fields["dataset_path"])
         pattern = path if self.fields["dataset_config"] is None else f"{path}/**"
-        found = [
-            self.folder / one for one in sorted(glob.iglob(pattern, root_dir=self.folder, recursive=True))
-        ]
+        # Not Path.glob, which takes no absolute patterns.
+        matched = glob.glob(pattern, root_dir=self.folder, recursive=True)  # noqa: PTH207
+        found = [self.folder / one for one in sorted(matched)]
         held = [one for one in found if one.is_file()]
         if not held:
             raise InputError(f"{self.where}: there is no file {self.folder / path}")
@@ -100,8 +100,8 @@ def read_definitions(path: Path) -> list[Definition]:
     """Every task of a task file, in the file's order; one that is named as one before gets a number.
 
     Raises:
-        InputError: where the file is not as fev has it, a definition is wrong, or a metric or an option of one
-            is none of ours; where fev is not installed.
+        InputError: where the file is not as fev has it, a definition is wrong, or a metric or an option of
+            one is none of ours; where fev is not installed.
     """
     require("fev", "fev", USER)
     if not path.is_file():

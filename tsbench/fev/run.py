@@ -1,7 +1,7 @@
 """Runs a model on the tasks of a task file of fev; fev scores the forecasts.
 
-A Result of ours pools the windows of a task, fev takes the mean of their values; so the value that stands beside
-fev's published tables is computed by fev itself, from the same forecasts.
+A Result of ours pools the windows of a task, fev takes the mean of their values; so the value that stands
+beside fev's published tables is computed by fev itself, from the same forecasts.
 """
 
 from dataclasses import dataclass, replace
