@@ -29,7 +29,9 @@ def channels(cases: list[int], elements: int = 4, steps: int = 16, features: int
     covariance = exponential_covariance(features, SPACING, SPREAD)
     root = torch.linalg.cholesky(covariance + 1e-9 * torch.eye(features))
     drawn = [
-        torch.randn(elements, 32, features, dtype=torch.complex128, generator=torch.Generator().manual_seed(case))
+        torch.randn(
+            elements, 32, features, dtype=torch.complex128, generator=torch.Generator().manual_seed(case)
+        )
         for case in cases
     ]
     values = torch.stack(drawn)[:, :, -steps:] @ root.mT
@@ -84,7 +86,10 @@ def test_the_error_of_lmmse_is_that_of_theory(snr):
 def test_lmmse_is_never_worse_than_least_squares(snr, comb):
     batch = channels(list(range(10)))
 
-    assert error(estimated_lmmse, snr, batch, comb=comb).mean() < error(estimated_ls, snr, batch, comb=comb).mean()
+    assert (
+        error(estimated_lmmse, snr, batch, comb=comb).mean()
+        < error(estimated_ls, snr, batch, comb=comb).mean()
+    )
 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS)
@@ -100,7 +105,9 @@ def test_a_pilot_everywhere_without_noise_gives_the_response_back():
     batch = channels([0, 1])
 
     for estimate in ESTIMATORS:
-        torch.testing.assert_close(known(estimate, 120.0, batch, comb=1), batch["context"], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            known(estimate, 120.0, batch, comb=1), batch["context"], rtol=1e-4, atol=1e-4
+        )
 
 
 def test_linear_interpolation_is_exact_on_a_line_also_beyond_the_last_pilot():

@@ -113,4 +113,6 @@ def test_estimated_histories_are_a_task_of_their_own_on_the_same_cells(mode, siz
     # A pilot every 240 kHz, and the interval of the stored subcarriers as the data set has it.
     profile = Profile.of_parameters(registry.dataset(task.dataset).variant.parameters)
     spacing = profile.link.every * profile.link.spacing
-    assert {(one.options["spacing"], one.options["comb"] * spacing) for one in estimated} == {(spacing, 240e3)}
+    assert {(one.options["spacing"], one.options["comb"] * spacing) for one in estimated} == {
+        (spacing, 240e3)
+    }

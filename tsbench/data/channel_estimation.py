@@ -33,8 +33,8 @@ def estimated(
 ) -> Batch:
     """Responses estimated from pilots `level` dB above the noise, in the mean over the pilots of a sample.
 
-    Options: `comb`, subcarriers from one pilot to the next; for `lmmse` also `spacing`, Hz from one subcarrier
-    to the next, and `delay_spread`, seconds, of the exponential profile that the estimator assumes.
+    Options: `comb`, subcarriers from one pilot to the next; for `lmmse` also `spacing`, Hz from one to the
+    next, and `delay_spread`, seconds, of the exponential profile that the estimator assumes.
 
     Raises:
         InputError: where an option is missing or cannot be, or there are fewer than two pilots.
@@ -62,7 +62,7 @@ estimated_lmmse = partial(estimated, "lmmse")
 
 
 def pilot_places(subcarriers: int, comb: int) -> torch.Tensor:
-    """Subcarriers that carry pilots: 0, comb, 2 · comb, …
+    """Subcarriers that carry pilots: every `comb`-th, from the first on.
 
     Raises:
         InputError: where these are fewer than two.
