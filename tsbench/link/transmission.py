@@ -7,6 +7,7 @@ subcarrier, which it knows from precoded pilots, and white noise. The only modul
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -101,8 +102,8 @@ class Transmission:
                 f"Links are simulated with Sionna, which cannot be imported ({reason}): "
                 "pip install 'sionna>=2.2,<3'"
             ) from error
-        qam = {"constellation_type": "qam", "num_bits_per_symbol": settings.bits_per_symbol}
-        where = {"precision": "single", "device": "cpu"}
+        qam: dict[str, Any] = {"constellation_type": "qam", "num_bits_per_symbol": settings.bits_per_symbol}
+        where: dict[str, Any] = {"precision": "single", "device": "cpu"}
         self._encoder = LDPC5GEncoder(self.bits, coded, num_bits_per_symbol=settings.bits_per_symbol, **where)
         self._decoder = LDPC5GDecoder(self._encoder, num_iter=settings.iterations, **where)
         self._mapper, self._demapper = Mapper(**qam, **where), Demapper("app", **qam, **where)
