@@ -83,7 +83,7 @@ def test_errors_fall_with_the_snr_and_rise_with_those_of_the_forecast(saved, sma
     assert all(low >= high for low, high in rates)
     assert [rate[0] for rate in rates] == sorted(rate[0] for rate in rates)
     assert rates[0][0] < rates[-1][0]
-    gains = [found.mean(score, "beam_gain") for score in found.scores]
+    gains = [found.mean(score, "beam_gain") or 0.0 for score in found.scores]
     assert gains == sorted(gains, reverse=True)
     assert found.agreement(0, "nmse")["more"] == 0
     pairs = sum(found.agreement(0, "beam_gain").values())
