@@ -1,0 +1,3 @@
+class FastForm:
+    def __call__(self, model, series):
+        return model.plain(series)
