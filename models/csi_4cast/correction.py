@@ -3,6 +3,7 @@
 Cheng et al., "CSI-4CAST", arXiv 2510.12996. Parameter names are the official ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ DROPOUT = 0.1
 """Of the official code, where it is no hyper-parameter."""
 
 Operation = Literal["multiply", "add"]
+Apply = Callable[["CorrectionLayer", torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,26 @@ class AdaptiveCorrection(nn.Module):
                 operation = "multiply" if delay_multiplies else subcarrier.operation
                 self.subcarrier_proj_delay = CorrectionLayer(channels, subcarrier, operation)
 
-    def forward(self, series: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Delay domain, or None, and frequency domain, each of the shape of the series (sample, time, channel)."""
-        frequency = along_time(self.temporal_proj_freq, series)
+    def forward(
+        self, series: torch.Tensor, apply: Apply = lambda layer, rows: layer(rows)
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Both domains.
+
+        Args:
+            series: shape (sample, time, channel).
+            apply: how a layer is applied to a batch of rows.
+
+        Returns:
+            Delay domain, or None, and frequency domain, each of the shape of the series.
+        """
+        frequency = apply(self.temporal_proj_freq, series.transpose(1, 2)).transpose(1, 2)
         if self.along_channels:
-            frequency = self.subcarrier_proj_freq(frequency)
+            frequency = apply(self.subcarrier_proj_freq, frequency)
         if not self.delay:
             return None, frequency
-        delay = along_time(self.temporal_proj_delay, to_delay(series))
+        delay = apply(self.temporal_proj_delay, to_delay(series).transpose(1, 2)).transpose(1, 2)
         if self.along_channels:
-            delay = self.subcarrier_proj_delay(delay)
+            delay = apply(self.subcarrier_proj_delay, delay)
         return delay, frequency
 
 
@@ -111,12 +123,13 @@ class NormalisedDomains(nn.Module):
         delay = to_delay(series) if self.delay else None
         if self.kind == "none":
             return delay, series
-        return None if delay is None else self._norm(self.norm_delay, delay), self._norm(
-            self.norm_freq, series
-        )
+        frequency = self._norm(self.norm_freq, series)
+        return None if delay is None else self._norm(self.norm_delay, delay), frequency
 
     def _norm(self, layer: nn.Module, series: torch.Tensor) -> torch.Tensor:
-        return layer(series) if self.kind == "batch_norm" else along_time(layer, series)
+        if self.kind == "batch_norm":
+            return layer(series)
+        return layer(series.transpose(1, 2)).transpose(1, 2)
 
 
 class CorrectionLayer(nn.Module):
@@ -130,7 +143,7 @@ class CorrectionLayer(nn.Module):
 
     def __init__(self, width: int, projection: Projection, operation: Operation) -> None:
         super().__init__()
-        self.corrects, self.operation = projection.corrects, operation
+        self.corrects, self.operation, self.hidden = projection.corrects, operation, projection.hidden
         self.mlp = Perceptron(
             width, width, projection.layers, projection.hidden, activation(projection.output_activation)
         )
@@ -170,11 +183,6 @@ class Perceptron(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Shape (..., outputs)."""
         return self.mlp(rows)
-
-
-def along_time(layer: nn.Module, series: torch.Tensor) -> torch.Tensor:
-    """A layer over the steps of each channel; `series` has the shape (sample, time, channel)."""
-    return layer(series.transpose(1, 2)).transpose(1, 2)
 
 
 def to_delay(series: torch.Tensor) -> torch.Tensor:

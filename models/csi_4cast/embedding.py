@@ -47,22 +47,29 @@ class Embedding(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.names, self.as_image = names, as_image
-        for name in names if delay else names[1:]:
+        self.as_image = as_image
+        self.names = names if delay else names[1:]
+        for name in self.names:
             self.add_module(name, branch())
         self.embedding = Tokens(channels, width, freq, dropout)
         self.predict_linear_pre = nn.Linear(context, context)
 
     def forward(self, delay: torch.Tensor | None, frequency: torch.Tensor) -> torch.Tensor:
         """Tokens, shape (sample, time, width), of the two domains, each (sample, time, channel)."""
-        series = self._branch(self.names[1], frequency)
-        if delay is not None:
-            series = series + self._branch(self.names[0], delay)
+        domains = [frequency] if delay is None else [frequency, delay]
+        made = [self._through(*pair) for pair in zip(self.branches(), domains, strict=True)]
+        return self.tokens(made[0] if delay is None else made[0] + made[1])
+
+    def branches(self) -> list[nn.Module]:
+        """Layers of the frequency and, where there is one, of the delay domain."""
+        return [self.get_submodule(name) for name in reversed(self.names)]
+
+    def tokens(self, series: torch.Tensor) -> torch.Tensor:
+        """Tokens, shape (sample, time, width), of what the branches made (sample, time, channel)."""
         return self.predict_linear_pre(self.embedding(series).transpose(1, 2)).transpose(1, 2)
 
-    def _branch(self, name: str, series: torch.Tensor) -> torch.Tensor:
-        layers = self.get_submodule(name)
-        return from_image(layers(to_image(series))) if self.as_image else layers(series)
+    def _through(self, branch: nn.Module, series: torch.Tensor) -> torch.Tensor:
+        return from_image(branch(to_image(series))) if self.as_image else branch(series)
 
 
 class Tokens(nn.Module):

@@ -31,7 +31,7 @@ SMALLEST_DEVIATION = 1e-6
 class Csi4Cast(NeuralForecaster):
     """The model for time-division and frequency-division duplex, which differ in hyper-parameters alone.
 
-    In evaluation without gradients the forecast is made by a folded form of the same weights, which agrees to
+    In evaluation without gradients, on a processor, the forecast is made by a folded form of the same weights, which agrees to
     1e-5; `fast_inference=False` switches it off.
 
     Raises:
@@ -69,7 +69,7 @@ class Csi4Cast(NeuralForecaster):
     def forecast(self, series: torch.Tensor) -> torch.Tensor:
         """Every channel's forecast, shape (sample, lead_time, channel), of a series (sample, time, channel)."""
         evaluating = not self.training and not torch.is_grad_enabled()
-        if self.chosen.fast_inference and evaluating:
+        if self.chosen.fast_inference and evaluating and series.device.type == "cpu":
             return self.fast_form(self, series)
         return self.plain(series)
 
