@@ -1,10 +1,11 @@
-"""The adaptive correction of CSI-4CAST: both domains, frequency and delay, reweighted along time and subcarriers.
+"""The adaptive correction of CSI-4CAST: both domains, frequency and delay, along time and subcarriers.
 
 Cheng et al., "CSI-4CAST", arXiv 2510.12996. Parameter names are the official ones.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -41,8 +42,8 @@ class Projection:
 class AdaptiveCorrection(nn.Module):
     """Frequency and delay domain, each through a layer along time, then where asked one along the channels.
 
-    In the official code the channel layer of the delay domain is not told its operation and multiplies whatever
-    the other does (quirk 2 of the reference); `delay_multiplies=False` mends that.
+    In the official code the channel layer of the delay domain is not told its operation, and multiplies
+    whatever the other does; `delay_multiplies=False` mends that.
 
     Args:
         context: steps of the series.
@@ -106,9 +107,7 @@ class NormalisedDomains(nn.Module):
         delay: whether there is a delay domain.
     """
 
-    def __init__(
-        self, context: int, kind: Literal["layer_norm", "batch_norm", "none"], delay: bool
-    ) -> None:
+    def __init__(self, context: int, kind: Literal["layer_norm", "batch_norm", "none"], delay: bool) -> None:
         super().__init__()
         self.delay, self.kind = delay, kind
         if kind == "none":
@@ -119,7 +118,7 @@ class NormalisedDomains(nn.Module):
             self.norm_delay = norm(context)
 
     def forward(self, series: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Delay domain, or None, and frequency domain, each of the shape of the series (sample, time, channel)."""
+        """Delay domain, or None, and frequency domain, each (sample, time, channel) as the series."""
         delay = to_delay(series) if self.delay else None
         if self.kind == "none":
             return delay, series
@@ -176,7 +175,7 @@ class Perceptron(nn.Module):
         super().__init__()
         widths = [inputs, *[hidden] * (layers - 1)] if layers > 2 else [inputs]
         parts: list[nn.Module] = []
-        for here, there in zip(widths, widths[1:], strict=False):
+        for here, there in pairwise(widths):
             parts += [nn.Linear(here, there), nn.ReLU(), nn.Dropout(DROPOUT)]
         self.mlp = nn.Sequential(*parts, nn.Linear(widths[-1], outputs), last)
 

@@ -16,8 +16,8 @@ from .activation import activation
 class Denoiser(nn.Module):
     """Noise as an image of real and imaginary part, from convolutions that widen and narrow again.
 
-    With ReLU after the last block and no stage after it, as in both released models, the estimate of the noise
-    is never negative. `last_activation=False` leaves that ReLU out.
+    With ReLU after the last block and no stage after it, as in both released models, the estimate of the
+    noise is never negative. `last_activation=False` leaves that ReLU out.
 
     Args:
         context: steps of the series.

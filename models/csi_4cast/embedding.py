@@ -147,6 +147,10 @@ class AverageAttention(nn.Module):
         """Shape (sample, map, 1, 1), in (0, 1)."""
         return self.se(image)
 
+    def matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights of its two layers, (hidden, map) and (map, hidden)."""
+        return self.se[1].weight[..., 0, 0], self.se[3].weight[..., 0, 0]  # type: ignore[return-value,index]
+
 
 class AverageAndMaximumAttention(nn.Module):
     """Weights of the maps from their means and maxima through the same layers: the form of the FDD model."""
@@ -161,6 +165,10 @@ class AverageAndMaximumAttention(nn.Module):
         pooled = (image.mean(dim=(2, 3), keepdim=True), image.amax(dim=(2, 3), keepdim=True))
         mean, maximum = (self.fc2(torch.relu(self.fc1(one))) for one in pooled)
         return torch.sigmoid(mean + maximum)
+
+    def matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights of its two layers, (hidden, map) and (map, hidden)."""
+        return self.fc1.weight[..., 0, 0], self.fc2.weight[..., 0, 0]
 
 
 def _token_convolution(channels: int, width: int) -> nn.Conv1d:

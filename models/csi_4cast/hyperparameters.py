@@ -77,7 +77,7 @@ class Hyperparameters:
     denoiser_is_residual: bool = True
     denoiser_last_activation: bool = True
     arl: Literal["adaptive", "layer_norm", "batch_norm", "none"] = "adaptive"
-    arl_is_U2D: bool = False
+    arl_is_U2D: bool = False  # noqa: N815  (the official name)
     arl_temporal_proj_num_layers: int = 4
     arl_temporal_proj_hidden_dim: int = 512
     arl_temporal_proj_is_arl: bool = False

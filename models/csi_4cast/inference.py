@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 IMAGE_BYTES = 5 * 2**18
 """Most that the maps of a piece may take: one sequence of the released TDD model, about a level-2 cache."""
 ROWS_BYTES = 2**22
-"""Most that the hidden features of a piece may take in the correction; smaller ones read the weights too often."""
+"""Most that the hidden features of a piece may take in the correction, whose weights each piece reads."""
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -113,7 +113,7 @@ def _folded_branch(branch: nn.Module, as_image: bool) -> Layer:
 
 @dataclass(frozen=True)
 class FoldedBranch:
-    """A shuffle branch with its maps first, (map, sample, time, subcarrier): 1×1 convolutions are one product.
+    """A shuffle branch with its maps first, (map, sample, time, subcarrier): a 1×1 convolution is one product.
 
     Attributes:
         first: weight and bias of the convolution from re and im.
@@ -180,12 +180,12 @@ class FoldedBlock:
         inner, outer = (one[..., 0, 0].unflatten(0, (groups, -1)) for one in (inner, outer))
         bias = outer_bias.view(groups, -1, 1) + outer @ depthwise_bias.view(groups, -1, 1)
         average = isinstance(block.ca, AverageAttention)
-        down, up = (block.ca.se[1], block.ca.se[3]) if average else (block.ca.fc1, block.ca.fc2)
+        down, up = block.ca.matrices()
         return cls(
             (inner, inner_bias.view(groups, -1, 1)),
             depthwise,
             (outer, bias),
-            (down.weight.detach()[..., 0, 0], up.weight.detach()[..., 0, 0]),
+            (down.detach(), up.detach()),
             maximum=not average,
         )
 
@@ -224,5 +224,7 @@ def _folded(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch
 
 
 def _parameters(layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of a layer that has both."""
-    return layer.weight.detach(), layer.bias.detach()  # type: ignore[operator,union-attr]
+    """Weight and bias of a convolution that has both."""
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    return layer.weight.detach(), layer.bias.detach()

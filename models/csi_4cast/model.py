@@ -1,8 +1,8 @@
-"""CSI-4CAST: denoiser, adaptive correction, shuffle embedding and Transformer forecast each antenna's channel.
+"""CSI-4CAST: denoiser, adaptive correction, shuffle embedding and Transformer, for each antenna.
 
 Cheng et al., "CSI-4CAST: A Hybrid Deep Learning Model for CSI Prediction with Comprehensive Robustness and
-Generalization Testing", arXiv 2510.12996. Hyper-parameters and parameters have the official names, and the
-parts are in the files beside this one; this file joins them. `inference.py` has the same forecast made faster.
+Generalization Testing", arXiv 2510.12996. Hyper-parameters and parameters have the official names. The parts
+are in the files beside this one, which joins them; `inference.py` makes the same forecast faster.
 
 The look-back of a whole batch is scaled by one mean and one deviation, so that a forecast depends on who
 shares the batch: the model says that it couples, and evaluation gives it the antennas of one sample a call.
@@ -31,8 +31,8 @@ SMALLEST_DEVIATION = 1e-6
 class Csi4Cast(NeuralForecaster):
     """The model for time-division and frequency-division duplex, which differ in hyper-parameters alone.
 
-    In evaluation without gradients, on a processor, the forecast is made by a folded form of the same weights, which agrees to
-    1e-5; `fast_inference=False` switches it off.
+    In evaluation without gradients, on a processor, the forecast is made by a folded form of the same weights,
+    which agrees to 1e-5; `fast_inference=False` switches it off.
 
     Raises:
         InputError: for an odd number of channels, which are pairs of real and imaginary part, or for heads
@@ -67,7 +67,7 @@ class Csi4Cast(NeuralForecaster):
         return forecast[..., list(self.shape.target_index)]
 
     def forecast(self, series: torch.Tensor) -> torch.Tensor:
-        """Every channel's forecast, shape (sample, lead_time, channel), of a series (sample, time, channel)."""
+        """Every channel's forecast, (sample, lead_time, channel), of a series (sample, time, channel)."""
         evaluating = not self.training and not torch.is_grad_enabled()
         if self.chosen.fast_inference and evaluating and series.device.type == "cpu":
             return self.fast_form(self, series)
@@ -142,16 +142,12 @@ def _correction(chosen: Hyperparameters, context: int, channels: int) -> nn.Modu
 def _embedding(chosen: Hyperparameters, context: int, channels: int) -> Embedding:
     def branch() -> nn.Module:
         if chosen.embedding == "mlp":
-            return perceptron_branch(
-                channels, chosen.embedding_mlp_hidden_dim, chosen.embedding_mlp_dropout
-            )
+            return perceptron_branch(channels, chosen.embedding_mlp_hidden_dim, chosen.embedding_mlp_dropout)
         blocks = chosen.embedding_num_res_layers
         if chosen.embedding == "mobilenet":
             return mobile_branch(chosen.embedding_mobilenet_base_channels, blocks)
         attention, ratio = chosen.embedding_attention, chosen.embedding_ca_ratio
-        return shuffle_branch(
-            chosen.embedding_res_dim, blocks, chosen.embedding_res_groups, attention, ratio
-        )
+        return shuffle_branch(chosen.embedding_res_dim, blocks, chosen.embedding_res_groups, attention, ratio)
 
     shuffled = chosen.embedding == "shuffle"
     return Embedding(

@@ -29,9 +29,7 @@ class Predictor(nn.Module):
     def __init__(self, width: int, layers: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         if width % heads:
-            raise InputError(
-                f"transformer_num_heads must divide dim_model; {heads} does not divide {width}"
-            )
+            raise InputError(f"transformer_num_heads must divide dim_model; {heads} does not divide {width}")
         inner = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(layers))
         self.transformer = nn.ModuleDict({"layers": inner})
 

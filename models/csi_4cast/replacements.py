@@ -17,7 +17,7 @@ def perceptron_branch(channels: int, hidden: int, dropout: float) -> nn.Sequenti
 
 
 def mobile_branch(maps: int, blocks: int) -> nn.Sequential:
-    """Stem, inverted residuals as in MobileNetV3 (Howard et al., 2019), and a convolution back to re and im."""
+    """Stem, inverted residuals as in MobileNetV3 (Howard et al., 2019), and a convolution back."""
     inner = [InvertedResidual(maps) for _ in range(blocks)]
     return nn.Sequential(Stem(maps), *inner, nn.Conv2d(maps, 2, 3, padding=1))
 
@@ -72,9 +72,7 @@ class RecurrentPredictor(nn.Module):
 
     def __init__(self, width: int, layers: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(
-            width, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
-        )
+        self.lstm = nn.LSTM(width, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.proj = nn.Linear(hidden, width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
