@@ -113,7 +113,7 @@ def _folded_branch(branch: nn.Module, as_image: bool) -> Layer:
 
 @dataclass(frozen=True)
 class FoldedBranch:
-    """A shuffle branch with its maps first, (map, sample, time, subcarrier): a 1×1 convolution is one product.
+    """A shuffle branch with its maps first, (map, sample, time, subcarrier): 1×1 is one product.
 
     Attributes:
         first: weight and bias of the convolution from re and im.

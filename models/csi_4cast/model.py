@@ -31,7 +31,7 @@ SMALLEST_DEVIATION = 1e-6
 class Csi4Cast(NeuralForecaster):
     """The model for time-division and frequency-division duplex, which differ in hyper-parameters alone.
 
-    In evaluation without gradients, on a processor, the forecast is made by a folded form of the same weights,
+    In evaluation without gradients, on a processor, a folded form of the same weights makes the forecast,
     which agrees to 1e-5; `fast_inference=False` switches it off.
 
     Raises:
