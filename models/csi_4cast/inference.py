@@ -29,54 +29,24 @@ ROWS_BYTES = 2**22
 Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
-class FastForm:
-    """Forecasts with folded weights, which are folded anew when the model's have changed since."""
+def fast_forecast(model: "Csi4Cast", series: torch.Tensor) -> torch.Tensor:
+    """Forecast, shape (sample, lead_time, channel), of a series (sample, time, channel).
 
-    def __init__(self) -> None:
-        self._sources: list[torch.Tensor] = []
-        self._state: list[tuple[int, int]] = []
-        self._branches: list[Layer] = []
+    Weights are folded in every call, which takes a thousandth of it: nothing is kept that could grow stale,
+    and fused optimisers change weights without a trace.
 
-    def __call__(self, model: "Csi4Cast", series: torch.Tensor) -> torch.Tensor:
-        """Forecast, shape (sample, lead_time, channel), of a series (sample, time, channel).
-
-        Args:
-            model: in evaluation mode.
-            series: the look-back, on the processor.
-        """
-        branches = self._folded(model)
-        scaled, mean, deviation = model.standardise(model.denoiser(series))
-        delay, frequency = _corrected(model.arl, scaled)
-        embedded = branches[0](frequency)
-        if delay is not None:
-            embedded = embedded.add_(branches[1](delay))
-        tokens = model.transformer(model.embedding.tokens(embedded))
-        return model.mlp(tokens) * deviation + mean
-
-    def __deepcopy__(self, memo: object) -> "FastForm":
-        """The copy of a model folds for itself."""
-        return FastForm()
-
-    def _folded(self, model: "Csi4Cast") -> list[Layer]:
-        """The branches of the embedding for the frequency and, where there is one, the delay domain."""
-        layers = model.embedding.branches()
-        sources = [tensor for layer in layers for tensor in (*layer.parameters(), *layer.buffers())]
-        if not self._unchanged(sources):
-            self._branches = [_folded_branch(layer, model.embedding.as_image) for layer in layers]
-            # The tensors are kept, so that no other can take the place of one of them unnoticed.
-            self._sources, self._state = sources, _state(sources)
-        return self._branches
-
-    def _unchanged(self, sources: list[torch.Tensor]) -> bool:
-        if len(sources) != len(self._sources) or any(one.is_inference() for one in sources):
-            return False
-        same = all(one is other for one, other in zip(sources, self._sources, strict=True))
-        return same and _state(sources) == self._state
-
-
-def _state(sources: list[torch.Tensor]) -> list[tuple[int, int]]:
-    """Where each tensor lies and how often it was written; tensors made in inference mode do not say."""
-    return [(one.data_ptr(), -1 if one.is_inference() else one._version) for one in sources]
+    Args:
+        model: in evaluation mode.
+        series: the look-back, on the processor.
+    """
+    scaled, mean, deviation = model.standardise(model.denoiser(series))
+    delay, frequency = _corrected(model.arl, scaled)
+    branches = [_folded_branch(branch, model.embedding.as_image) for branch in model.embedding.branches()]
+    embedded = branches[0](frequency)
+    if delay is not None:
+        embedded = embedded + branches[1](delay)
+    tokens = model.transformer(model.embedding.tokens(embedded))
+    return model.mlp(tokens) * deviation + mean
 
 
 def _corrected(arl: nn.Module, series: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
@@ -178,13 +148,14 @@ class FoldedBlock:
         depthwise, depthwise_bias = _folded(block.dw_conv, block.dw_conv_bn)
         outer, outer_bias = _folded(block.g_pw_conv_out, block.g_pw_conv_out_bn)
         inner, outer = (one[..., 0, 0].unflatten(0, (groups, -1)) for one in (inner, outer))
-        bias = outer_bias.view(groups, -1, 1) + outer @ depthwise_bias.view(groups, -1, 1)
+        through = (outer * depthwise_bias.view(groups, 1, -1)).sum(dim=2)
+        bias = outer_bias + through.flatten()
         average = isinstance(block.ca, AverageAttention)
         down, up = block.ca.matrices()
         return cls(
             (inner, inner_bias.view(groups, -1, 1)),
             depthwise,
-            (outer, bias),
+            (outer, bias.view(groups, -1, 1)),
             (down.detach(), up.detach()),
             maximum=not average,
         )

@@ -21,7 +21,7 @@ from .correction import AdaptiveCorrection, NormalisedDomains, Perceptron, Proje
 from .denoiser import Denoiser
 from .embedding import Embedding, shuffle_branch
 from .hyperparameters import Hyperparameters
-from .inference import FastForm
+from .inference import fast_forecast
 from .predictor import Head, Predictor
 from .replacements import RecurrentPredictor, mobile_branch, perceptron_branch
 
@@ -57,7 +57,6 @@ class Csi4Cast(NeuralForecaster):
         self.embedding = _embedding(chosen, shape.context, channels)
         self.transformer = _predictor(chosen)
         self.mlp = Head(chosen.dim_model, channels, shape.context, shape.horizon)
-        self.fast_form = FastForm()
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Forecast, shape (sample, lead_time, target)."""
@@ -70,7 +69,7 @@ class Csi4Cast(NeuralForecaster):
         """Every channel's forecast, (sample, lead_time, channel), of a series (sample, time, channel)."""
         evaluating = not self.training and not torch.is_grad_enabled()
         if self.chosen.fast_inference and evaluating and series.device.type == "cpu":
-            return self.fast_form(self, series)
+            return fast_forecast(self, series)
         return self.plain(series)
 
     def plain(self, series: torch.Tensor) -> torch.Tensor:
