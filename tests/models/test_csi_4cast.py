@@ -401,13 +401,14 @@ def test_a_tiny_model_beats_the_last_value_on_responses(stores):  # csi_4cast.md
     view = view_for(task.view, ("sequence",))
     settings = TrainingSettings(loss="nmse", learning_rate=0.003, batch_size=8, epochs=12, patience=0)
     chosen = SmallHyperparameters(dim_model=32, transformer_hidden_dim=64)
-    model = build(Csi4CastSmall, view.shape(data.shape(16)), chosen, 0)
+    shape = view.shape(data.shape(16))
+    model = build(Csi4CastSmall, shape, chosen, 0)
     model.fit(TaskSource(data, 16, 0, settings=settings, uses=model.uses, view=view))
     scenarios = [one for one in task.scenarios() if one.condition == "regular"]
 
     errors = {
         name: evaluate(one, {task.dataset: data}, task, scenarios, 16).scores()["nmse"]["regular"]
-        for name, one in {"ours": model, "last value": LastValue(data.shape(16))}.items()
+        for name, one in {"ours": model, "last value": LastValue(shape)}.items()
     }
 
     assert errors["ours"] < 0.9  # that of a forecast of zeros is 1
