@@ -42,7 +42,9 @@ def read_gpt2(folder: Path, configuration: Configuration, whole: int) -> dict[st
     with torch.device("meta"):
         shapes = {name: one.shape for name, one in Decoder(configuration).state_dict().items()}
     block = [name.removeprefix("h.0.") for name in shapes if name.startswith("h.0.")]
-    ignored = {f"{prefix}h.{number}.{name}" for number in range(configuration.blocks, whole) for name in block}
+    ignored = {
+        f"{prefix}h.{number}.{name}" for number in range(configuration.blocks, whole) for name in block
+    }
     ignored |= {f"{prefix}h.{number}.{name}" for number in range(whole) for name in MASKS}
     ignored |= {HEAD} if prefix else set()
     ignored |= set() if configuration.vocabulary else {f"{prefix}wte.weight"}

@@ -47,9 +47,7 @@ class Predictor(nn.Module):
             nn.init.xavier_uniform_(weight, gain=GAIN)
         # The nodes are read one after the other, each with its look-back as features.
         self.GRU = nn.GRU(context, nodes)
-        self.stock_block = nn.ModuleList(
-            Block(context, multiple, first, compat) for first in (True, False)
-        )
+        self.stock_block = nn.ModuleList(Block(context, multiple, first, compat) for first in (True, False))
         self.fc = nn.Sequential(nn.Linear(context, context), nn.LeakyReLU(), nn.Linear(context, horizon))
         self.dropout, self.leak, self.compat = dropout, leak, compat
 
