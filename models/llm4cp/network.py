@@ -4,8 +4,6 @@ Liu et al., "LLM4CP: Adapting Large Language Models for Channel Prediction", 202
 III. Parameter names are those of its code.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -139,7 +137,7 @@ class Embedding(nn.Module):
 
     def forward(self, series: torch.Tensor) -> torch.Tensor:
         """Tokens, shape (sample, time, width), of `series`, shape (sample, time, channel)."""
-        convolution: Callable[[torch.Tensor], torch.Tensor] = self.value_embedding.tokenConv
+        convolution = self.value_embedding.get_submodule("tokenConv")
         tokens = convolution(series.transpose(1, 2)).transpose(1, 2)
         tokens = tokens + self.position_embedding(series.shape[1])
         return functional.dropout(tokens, self.dropout, self.training)
