@@ -132,7 +132,8 @@ def _arrays(request: BuildRequest, source: str) -> Mapping[str, Responses]:
 
 def _speeds(count: int, ends: list[float]) -> np.ndarray:
     """Speeds in km/h, evenly spaced from the first to the last."""
-    return np.round(np.linspace(*ends, count), 6)
+    first, last = ends
+    return np.round(np.linspace(first, last, count), 6)
 
 
 def _splits(block: Block, users: int) -> np.ndarray:

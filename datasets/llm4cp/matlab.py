@@ -83,11 +83,11 @@ class Responses:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         """The array in the open file; nothing outside this file is read."""
-        h5py = require("h5py", EXTRA, "the data set llm4cp")
+        h5py: Any = require("h5py", EXTRA, "the data set llm4cp")
         try:
             with h5py.File(self.path, "r") as file:
                 link = file.get(self.name, getlink=True) if self.name in file else None
-                array = file[self.name] if isinstance(link, h5py.HardLink) else None
+                array: Any = file[self.name] if isinstance(link, h5py.HardLink) else None
                 if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
                     held = ", ".join(sorted(file)) or "nothing"
                     raise InputError(f"{self.path} holds no array '{self.name}'; it holds {held}")
