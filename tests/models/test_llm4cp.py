@@ -302,7 +302,7 @@ class TestThePooledLoss:
         model, batch = small(shape_of, pooled_loss=True).eval(), batch_of()
 
         expected = nn.functional.mse_loss(model({"context": batch["context"]}), batch["target"])
-        assert float(model.loss(batch)) == pytest.approx(float(expected))
+        assert model.loss(batch).item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize(
