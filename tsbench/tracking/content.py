@@ -113,6 +113,11 @@ def moment(result: Result) -> int:
     return int(made.timestamp() * 1000)
 
 
+def now() -> int:
+    """The present moment in milliseconds since 1970."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
 def duration(result: Result) -> int:
     """Milliseconds that all stages took, as far as they are known."""
     return int(1000 * sum(cost.seconds or 0.0 for cost in result.cost.values()))
