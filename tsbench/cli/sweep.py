@@ -103,7 +103,7 @@ def sweep(
 def _command(plan: "Plan", given: dict[str, Any], space: Path | None) -> str:
     """The command that takes the sweep up, without home paths or the storage, which may hold credentials."""
     search = plan.search
-    words = ["tsbench", "sweep", Path(plan.model).name, plan.task, "--trials", str(search.trials)]
+    words = ["tsbench", "sweep", Path(plan.model).name, str(plan.task), "--trials", str(search.trials)]
     words += ["--sampler", search.sampler, "--sampler-seed", str(search.sampler_seed)]
     words += ["--pruner", search.pruner or "none"] if not plan.several else []
     words += ["--objectives", ",".join(search.objectives)] if plan.several else []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tsbench import registry
-from tsbench.contracts import InputError, SearchSpace, canonical_hash, parse
+from tsbench.contracts import InputError, SearchSpace, Task, canonical_hash, parse
 from tsbench.contracts.sweep import Objective
 from tsbench.folders import runs_folder
 from tsbench.jobs.job import Job, Options, resolve, versions
@@ -61,7 +61,7 @@ class Plan:
     """
 
     model: str
-    task: str
+    task: str | Task
     options: Options
     seed: int
     search: Search
@@ -101,7 +101,7 @@ class Plan:
 
 def make_plan(
     model: str,
-    task: str,
+    task: str | Task,
     search: Search,
     *,
     seed: int = 0,
@@ -114,7 +114,7 @@ def make_plan(
 
     Args:
         model: name, `FILE.py` or `FILE.py:CLASS`.
-        task: name.
+        task: name, or a Task.
         search: how to search.
         seed: of training, the same for all trials.
         options: what is fixed. A setting that is fixed here is not varied.

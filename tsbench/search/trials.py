@@ -33,6 +33,8 @@ from .storage import open_storage
 OWNER, ALIVE, RETRY = "owner", "alive", "retry_of"
 """User attributes of a trial: its process, when that was last heard of, the killed trial that it repeats."""
 ALIVE_SECONDS = 30.0
+NAMED_SECONDS = 30.0
+"""A process has so long to choose a setting and say who it is."""
 SILENT_SECONDS = 900.0
 """A process on another machine that was not heard of for so long counts as dead."""
 HOPELESS = 3
@@ -101,7 +103,10 @@ def work(plan: Plan, say: Say) -> None:
         _refuse_hopeless(trials)
         waiting = any(one.state == TrialState.WAITING for one in trials)
         if not waiting and place(study, len(trials)) >= plan.search.trials:
-            return
+            if not any(_unnamed(one) for one in trials):
+                return
+            time.sleep(1)
+            continue
         trial = study.ask(spread)
         if place(study, trial.number) >= plan.search.trials:
             # Two processes asked at the same moment.
@@ -242,12 +247,16 @@ def _finish(study: optuna.Study, number: int, outcome: Outcome) -> None:
 def _abandoned(trial: FrozenTrial) -> bool:
     """Whether the process of a running trial is gone."""
     attributes = trial.user_attrs
-    if OWNER not in attributes:
-        # Asked for, but its process has not said who it is: give it the time of a heartbeat.
+    if _unnamed(trial):
         started = trial.datetime_start
-        return started is not None and time.time() - started.timestamp() > 4 * ALIVE_SECONDS
+        return started is not None and time.time() - started.timestamp() > NAMED_SECONDS
     owner = Owner(**attributes[OWNER])
     return owner.dead or time.time() - attributes.get(ALIVE, math.inf) > SILENT_SECONDS
+
+
+def _unnamed(trial: FrozenTrial) -> bool:
+    """Whether a trial was asked for by a process that has not said yet who it is, and may be dead."""
+    return trial.state == TrialState.RUNNING and OWNER not in trial.user_attrs
 
 
 @contextlib.contextmanager
@@ -280,7 +289,7 @@ def _refuse_hopeless(trials: list[FrozenTrial]) -> None:
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     if plan.search.pruner == "median":
         # An epoch says little; five trials show what is usual.
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     if plan.search.pruner == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     return optuna.pruners.NopPruner()
