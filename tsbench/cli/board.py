@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import submission
 from .output import as_json, note, table
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="board", help="Leaderboards: build the pages, or print the table.", no_args_is_help=True
 )
+submission.register(app)
 
 Runs = Annotated[
     Path | None,
