@@ -42,7 +42,9 @@ def planned(waves_at_hand, wave_task) -> Callable[..., Plan]:
 def swept(planned) -> Callable[..., Found]:
     """Runs a sweep without Results: keywords as of `planned`, `jobs`, `seeds` and `conduct`."""
 
-    def run(jobs: int = 1, seeds: int = 0, conduct: Conduct = SILENT, **given: Any) -> Found:
-        return sweep(planned(jobs=jobs, **given), jobs=jobs, seeds=seeds, conduct=conduct)
+    def run(
+        task: Task | None = None, jobs: int = 1, seeds: int = 0, conduct: Conduct = SILENT, **given: Any
+    ) -> Found:
+        return sweep(planned(task, jobs=jobs, **given), jobs=jobs, seeds=seeds, conduct=conduct)
 
     return run

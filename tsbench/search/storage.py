@@ -1,13 +1,13 @@
 """Where a study is kept: a SQLite file, a journal file or a database server, shared by processes."""
 
-import importlib.util
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tsbench import atomic
 from tsbench.contracts import InputError
 from tsbench.extras import require
-from tsbench.tracking.location import SQLITE, mask, scheme_of, sqlite_path
+from tsbench.tracking.location import SQLITE, mask, scheme_of, sqlite_path, with_driver
 
 JOURNAL = "journal"
 DATABASES = ("postgresql", "mysql")
@@ -32,7 +32,9 @@ def open_storage(url: str) -> Any:
     if kind == JOURNAL:
         return _journal(url)
     if kind in DATABASES:
-        return _database(_with_driver(url), None)
+        if url.startswith("postgresql://") and find_spec("psycopg2") is None:
+            require("psycopg", "scale", "a study on PostgreSQL")
+        return _database(with_driver(url), None)
     known = f"{SQLITE}FILE, {JOURNAL}:///FILE, " + ", ".join(f"{name}://…" for name in DATABASES)
     raise InputError(f"--storage {mask(url)}: there is no storage of that kind; there are {known}")
 
@@ -66,12 +68,3 @@ def _journal(url: str) -> Any:
         return optuna.storages.JournalStorage(JournalFileBackend(str(file)))
     except (OSError, ValueError) as error:
         raise InputError(f"The journal {file} cannot be opened: {str(error)[:300]}") from error
-
-
-def _with_driver(url: str) -> str:
-    """A URL that names no driver gets the one that is installed."""
-    scheme, _, rest = url.partition("://")
-    if scheme != "postgresql" or importlib.util.find_spec("psycopg2") is not None:
-        return url
-    require("psycopg", "scale", "a study on PostgreSQL")
-    return f"postgresql+psycopg://{rest}"

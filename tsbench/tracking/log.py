@@ -16,7 +16,7 @@ from tsbench.contracts import Result, canonical_hash
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import read_result, read_table
 from tsbench.folders import runs_folder
-from tsbench.jobs.fitted import read_fit
+from tsbench.jobs.fitted import WEIGHTS, read_fit
 
 from . import content
 from .ledger import Ledger
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PARAMS_BATCH, METRICS_BATCH = 100, 900
 """MLflow takes 100 parameters and 1000 values in all with one request."""
-PLOT = "forecast.svg"
+PLOT, MODEL = "forecast.svg", "model"
 
 Say = Callable[[str], None]
 
@@ -153,11 +153,21 @@ def _send(entry: Entry, session: Session) -> Logged:
         for name in (RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE):
             if (entry.folder / name).is_file():
                 session.client.log_artifact(run_id, str(entry.folder / name), "result")
+        log_model(session, run_id, entry.folder, result)
         if plot:
             session.client.log_text(run_id, plot, PLOT)
 
     span = (end - content.duration(result), end)
     return _once(session, entry.experiment, content.run_name(result), content.tags(result), span, fill)
+
+
+def log_model(session: Session, run_id: str, folder: Path, result: Result) -> None:
+    """The weights of a fit as safetensors and the model's card, below `model`; what there is of them."""
+    name, weights = result.model.name, folder.parent / WEIGHTS
+    if weights.is_file():
+        session.client.log_artifact(run_id, str(weights), MODEL)
+    if name in registry.models():
+        session.client.log_artifact(run_id, str(registry.model_folder(name).path / "card.yaml"), MODEL)
 
 
 def _plot(entry: Entry) -> str | None:
