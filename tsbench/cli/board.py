@@ -40,11 +40,13 @@ def build(
     """Build the pages of a suite, or of all suites that have Results."""
     from tsbench.leaderboard.collect import catalogue
     from tsbench.leaderboard.site.build import write_site
+    from tsbench.leaderboard.site.sweep_page import find_sweeps
     from tsbench.tracking import log_leaderboard
 
     folder = _folder(runs)
     views = _views([suite] if suite else None, folder, missing)
-    page = write_site(views, catalogue(), out or folder / "board")
+    sweeps = find_sweeps(folder, [view.collection.suite.name for view in views])
+    page = write_site(views, catalogue(), out or folder / "board", sweeps)
     if track:
         for one in views:
             log_leaderboard(one.collection.suite.name, one.standings.table, page.parent, say=note)
