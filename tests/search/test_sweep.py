@@ -358,7 +358,11 @@ def test_a_killed_sweep_goes_on_and_ends_like_one_that_was_not(planned, swept, t
     dead = next(one for one in record.trials if one.state == "killed")
     again = next(one for one in record.trials if one.retry_of == dead.number)
     assert again.parameters == dead.parameters
-    assert tried(record) == tried(whole)
+    for one, other in zip(tried(record), tried(whole), strict=True):
+        assert one[0] == other[0]
+        # In another process the last bit of a sum may differ.
+        assert one[1] == pytest.approx(other[1], rel=1e-5)
+        assert one[2] == pytest.approx(other[2], rel=1e-5)
     assert record.counted == whole.counted == 5
 
 

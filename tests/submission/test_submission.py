@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -177,7 +176,7 @@ def test_a_file_that_is_gone_and_a_link_are_refused(submission):
     (submission / "units.parquet").unlink()
     with pytest.raises(InputError, match=r"units.parquet is in the manifest and not there"):
         check(submission)
-    os.symlink("/etc/passwd", submission / "units.parquet")
+    (submission / "units.parquet").symlink_to("/etc/passwd")
     with pytest.raises(InputError, match="holds a link"):
         check(submission)
 

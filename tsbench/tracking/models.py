@@ -33,7 +33,7 @@ class Registered:
     """
 
     name: str
-    version: str
+    version: int
     folder: Path
     seed: int
     validation_loss: float
@@ -115,7 +115,7 @@ def _run_of(result: Result, session: Session) -> Any:
     return runs[0] if runs else None
 
 
-def _register(name: str, best: _Candidate, session: Session) -> str:
+def _register(name: str, best: _Candidate, session: Session) -> int:
     from mlflow.exceptions import MlflowException
 
     client = session.client
@@ -142,4 +142,4 @@ def _register(name: str, best: _Candidate, session: Session) -> str:
             source = f"{run.info.artifact_uri}/{MODEL}"
             version = client.create_model_version(name, source, run.info.run_id, tags=tags).version
         client.set_registered_model_alias(name, ALIAS, version)
-    return str(version)
+    return int(version)

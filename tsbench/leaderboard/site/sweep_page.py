@@ -150,4 +150,4 @@ def _range(name: str, one: Any) -> dict[str, str]:
 def _value(value: Any) -> str:
     if value is None:
         return text.NOTHING
-    return text.number(value, 3) if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
