@@ -158,7 +158,7 @@ def run(
 ) -> None:
     """Fit and evaluate a model on a task, or run a whole suite."""
     if task is None and given["data"] is None:
-        _run_suite(model, given["seeds"], _conduct(given), as_json)
+        _run_suite(model, given["seeds"], conduct_of(given), as_json)
     else:
         print_results(_run_jobs(model, task, given, "run"), as_json)
 
@@ -190,7 +190,7 @@ def _pretrain(model: str, task: str | None, corpus: Path, given: dict[str, Any],
         corpus,
         seeds=_seeds(given["seed"], given["seeds"]),
         options=options_of(given),
-        conduct=_conduct(given),
+        conduct=conduct_of(given),
     )
     if as_json:
         output.as_json(
@@ -333,7 +333,7 @@ def _run_jobs(model: str, task: str | None, given: dict[str, Any], stage: "Stage
         _task(task, given),
         seeds=_seeds(given["seed"], given["seeds"]),
         options=options_of(given),
-        conduct=_conduct(given),
+        conduct=conduct_of(given),
         stage=stage,
     )
 
@@ -356,7 +356,7 @@ def _task(name: str | None, given: dict[str, Any]) -> "str | Task":
 
 
 def options_of(given: dict[str, Any]) -> "Options":
-    """The options of a job that a command was given."""
+    """The options of jobs that a command was given."""
     from tsbench.jobs.job import Options
 
     same = ("context", "weights", "fine_tune", "device", "threads", "batch_size", "drop_last")
@@ -368,7 +368,8 @@ def options_of(given: dict[str, Any]) -> "Options":
     )
 
 
-def _conduct(given: dict[str, Any]) -> "Conduct":
+def conduct_of(given: dict[str, Any]) -> "Conduct":
+    """How a command's jobs are carried out."""
     from tsbench.jobs.run import Conduct
 
     same = ("fresh", "one_by_one", "wait", "save_forecasts", "track")

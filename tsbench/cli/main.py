@@ -10,7 +10,7 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import audit, board, data, forecast, jobs, request, results, show, sweep
+from . import audit, board, data, fev, forecast, jobs, request, results, show, sweep
 from .output import note, one_line
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ sweep.register(app)
 request.register(app)
 audit.register(app)
 forecast.register(app)
+fev.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(board.app, name="board")
 app.add_typer(results.app, name="results")
