@@ -187,7 +187,7 @@ def test_a_manifest_cannot_name_a_path_elsewhere(submission, path):
     manifest["files"][0]["path"] = path
     (submission / "submission.json").write_text(json.dumps(manifest))
 
-    with pytest.raises(InputError, match=r"files.0.path|is not in the manifest"):
+    with pytest.raises(InputError, match=r"files.0.path|is in the manifest and not there"):
         check(submission)
 
 
