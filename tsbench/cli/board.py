@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import submission
 from .output import as_json, note, table
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="board", help="Leaderboards: build the pages, or print the table.", no_args_is_help=True
 )
+submission.register(app)
 
 Runs = Annotated[
     Path | None,
@@ -38,11 +40,13 @@ def build(
     """Build the pages of a suite, or of all suites that have Results."""
     from tsbench.leaderboard.collect import catalogue
     from tsbench.leaderboard.site.build import write_site
+    from tsbench.leaderboard.site.sweep_page import find_sweeps
     from tsbench.tracking import log_leaderboard
 
     folder = _folder(runs)
     views = _views([suite] if suite else None, folder, missing)
-    page = write_site(views, catalogue(), out or folder / "board")
+    sweeps = find_sweeps(folder, [view.collection.suite.name for view in views])
+    page = write_site(views, catalogue(), out or folder / "board", sweeps)
     if track:
         for one in views:
             log_leaderboard(one.collection.suite.name, one.standings.table, page.parent, say=note)

@@ -146,7 +146,7 @@ def fit(
 @takes(data_options, model_options, evaluation_options, conduct_options)
 def evaluate(given: dict[str, Any], model: ModelName, task: TaskName = None, as_json: AsJson = False) -> None:
     """Evaluate a fitted model (or one that needs no fit, or --weights) and write the Result."""
-    _print_results(_run_jobs(model, task, given, "eval"), as_json)
+    print_results(_run_jobs(model, task, given, "eval"), as_json)
 
 
 @takes(data_options, model_options, evaluation_options, conduct_options)
@@ -160,7 +160,7 @@ def run(
     if task is None and given["data"] is None:
         _run_suite(model, given["seeds"], conduct_of(given), as_json)
     else:
-        _print_results(_run_jobs(model, task, given, "run"), as_json)
+        print_results(_run_jobs(model, task, given, "run"), as_json)
 
 
 def score(
@@ -232,7 +232,7 @@ def _run_suite(name: str, seeds: int | None, conduct: "Conduct", as_json: bool) 
     outcomes = run_suite(name, seeds=range(seeds) if seeds else None, conduct=conduct)
     failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:
-        output.as_json([_as_json(outcome) for outcome in outcomes])
+        output.as_json([as_dictionary(outcome) for outcome in outcomes])
     else:
         rows = [_suite_row(outcome) for outcome in outcomes]
         output.table(
@@ -253,7 +253,7 @@ def _suite_row(outcome: "Outcome") -> list[Any]:
 
 def _print_fits(outcomes: "list[Outcome]", as_json: bool) -> None:
     if as_json:
-        output.as_json([_as_json(outcome) for outcome in outcomes])
+        output.as_json([as_dictionary(outcome) for outcome in outcomes])
         return
     rows = [_fit_row(outcome.job.seed, outcome.fit) for outcome in outcomes]
     first = outcomes[0].job
@@ -263,9 +263,10 @@ def _print_fits(outcomes: "list[Outcome]", as_json: bool) -> None:
         output.note(f"Run folder: {outcome.job.folder}")
 
 
-def _print_results(outcomes: "list[Outcome]", as_json: bool) -> None:
+def print_results(outcomes: "list[Outcome]", as_json: bool = False) -> None:
+    """Print the Results of one entry's seeds: scores, where the time went, where they are."""
     if as_json:
-        output.as_json([_as_json(outcome) for outcome in outcomes])
+        output.as_json([as_dictionary(outcome) for outcome in outcomes])
         return
     results = [outcome.result for outcome in outcomes if outcome.result]
     first = results[0]
@@ -308,7 +309,8 @@ def _over_seeds(values: list[float | None]) -> str | float | None:
     return f"{mean:.4f} ± {(max(known) - min(known)) / 2:.4f}" if len(known) > 1 else f"{mean:.4f}"
 
 
-def _as_json(outcome: "Outcome") -> dict[str, Any]:
+def as_dictionary(outcome: "Outcome") -> dict[str, Any]:
+    """An outcome for `--json`."""
     return {
         "model": outcome.job.model.name,
         "task": outcome.job.task.name,

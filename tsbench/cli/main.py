@@ -10,7 +10,7 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import audit, board, data, fev, forecast, jobs, link, request, results, show
+from . import audit, board, data, fev, forecast, jobs, link, request, results, show, sweep
 from .output import note, one_line
 
 INTERRUPTED = 130
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 show.register(app)
 jobs.register(app)
+sweep.register(app)
 request.register(app)
 audit.register(app)
 forecast.register(app)

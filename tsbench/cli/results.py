@@ -124,6 +124,31 @@ def show(
     output.table(["what", "value"], list(_facts(path, result)))
 
 
+@app.command()
+def register(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    task: Annotated[str, typer.Argument(help="The task that it was fitted on.")],
+    name: Annotated[str | None, typer.Option(help="In the registry. Default: MODEL-on-TASK")] = None,
+    uri: Annotated[str | None, typer.Option(help="Tracking URI; default: MLFLOW_TRACKING_URI.")] = None,
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a fitted model into MLflow's model registry: the fit with the lowest validation loss."""
+    from dataclasses import asdict
+
+    from tsbench.tracking.models import register as register_model
+
+    found = register_model(model, task, name, uri, runs)
+    if as_json:
+        output.as_json(asdict(found))
+        return
+    output.table(
+        ["name", "version", "seed", "validation loss", "chosen from"],
+        [[found.name, found.version, found.seed, found.validation_loss, found.fits]],
+        title="Registered in MLflow",
+    )
+
+
 def _runs(given: Path | None) -> Path:
     from tsbench.folders import runs_folder
 

@@ -18,6 +18,7 @@ from .result import (
     Track,
     TrainedOn,
 )
+from .search_space import Range, SearchSpace
 from .split import LabelledSplit, RollingSplit, Split, WindowRule
 from .strict import Strict, canonical_hash, parse
 from .suite import Suite, SuiteEntry
@@ -25,10 +26,10 @@ from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "Forecast",
-    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
-    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance",
-    "PublishedFigure", "PublishedWeights", "Result", "ResultProvenance", "RollingSplit", "SampleLayout",
-    "Scenario", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task",
-    "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant",
-    "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model", "ModelCard",
+    "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance", "PublishedFigure",
+    "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario",
+    "SearchSpace", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry",
+    "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise",
+    "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

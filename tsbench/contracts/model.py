@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import Field
 
 from .forecast import DECILES, Forecast
+from .search_space import SearchSpace
 from .strict import Strict
 
 Fits = Literal["none", "task", "series"]
@@ -162,10 +163,16 @@ class ModelCard(Strict):
     weights: tuple[PublishedWeights, ...] = ()
     settings: tuple[ModelSettings, ...]
     not_applicable: tuple[DeclaredGap, ...] = ()
+    search_space: tuple[SearchSpace, ...] = ()
+    """What a sweep varies; the first that matches the task counts."""
 
     def settings_for(self, task: str) -> ModelSettings | None:
         """The first settings that match the task, if any."""
         return next((settings for settings in self.settings if settings.matches(task)), None)
+
+    def space_for(self, task: str) -> SearchSpace | None:
+        """The first search space that matches the task, if any."""
+        return next((space for space in self.search_space if space.matches(task)), None)
 
     def gap(self, task: str) -> DeclaredGap | None:
         """Why the model cannot do the task of that name, if it declares so."""

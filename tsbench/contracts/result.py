@@ -159,7 +159,7 @@ class Result(Strict):
     parity: dict[str, Any] = {}
     """Deviations from the protocol that were asked for by name (`drop_last`); such a Result is not ranked."""
     cost: dict[str, StageCost]
-    """Stage (`pretraining`, `fit`, `predict`) → cost."""
+    """Stage (`sweep`, `pretraining`, `fit`, `predict`) → cost."""
     provenance: ResultProvenance
 
     @model_validator(mode="after")

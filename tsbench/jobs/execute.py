@@ -43,7 +43,7 @@ from .attempts import FILE as ATTEMPTS
 from .attempts import Attempts
 from .fit_record import model_record, record_of
 from .fitted import FIT, LAST, TOGETHER, WEIGHTS, read_fit, write_fit
-from .job import Job, versions
+from .job import SWEEP, Job, versions
 from .stages import GivenWeights, Stage, named, stages_of
 
 FORECAST = "forecast.zarr"
@@ -93,10 +93,13 @@ class Execution:
         """Whether there is anything to fit."""
         return self.model.fits != "none" and hasattr(self.model, "fit") and not self.job.zero_shot
 
-    def fit(self) -> dict[str, Any]:
+    def fit(self, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
         """Fit the model, or load the finished fit of an earlier call; returns the record of the fit.
 
         A model without weights to save (no torch module) is fitted again: its state is nowhere on disk.
+
+        Args:
+            callbacks: Lightning callbacks that watch the training; one that raises leaves an unfinished fit.
 
         Raises:
             JobFailed: where training diverges.
@@ -113,7 +116,7 @@ class Execution:
             return finished
         atomic.make_folder(folder)
         attempts = Attempts(folder)
-        source = replace(self.source(), on_epoch=attempts.note)
+        source = replace(self.source(), on_epoch=attempts.note, callbacks=callbacks)
         with measure(self.job.options.device) as meter:
             report = self.model.fit(source) or FitReport()
         meter.seconds = attempts.seconds()
@@ -236,6 +239,8 @@ class Execution:
         job = self.job
         stages = self._stages(fitted)
         cost = {name: stage.cost for name, stage in stages.items()}
+        if job.options.swept is not None:
+            cost = {SWEEP: job.options.swept.cost, **cost}
         return Result(
             model=ModelRecord(
                 name=job.model.name,

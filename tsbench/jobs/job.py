@@ -22,6 +22,7 @@ from tsbench.contracts import (
     InputError,
     ModelSettings,
     Scenario,
+    StageCost,
     Task,
     canonical_hash,
 )
@@ -35,7 +36,24 @@ from .weights import locate
 
 SEQUENCES = 256
 """Cases in an evaluation batch whose last incomplete one is to be dropped, where nobody said how many."""
+SWEEP = "sweep"
+"""Stage of a Result's cost: the search that chose its settings."""
 PACKAGES = ("numpy", "pytorch-lightning", "torch", "xarray", "zarr")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The sweep that chose the settings of a job.
+
+    Attributes:
+        study: its name.
+        trials: how many settings were tried.
+        cost: of all of them.
+    """
+
+    study: str
+    trials: int
+    cost: StageCost
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,7 @@ class Options:
         threads: of torch on the CPU; by default the cores that this process may use.
         batch_size: cases a batch of the evaluation, by default 256 sequences; scores do not depend on it.
         drop_last: leave out the last incomplete evaluation batch (parity with some published tables).
+        swept: the sweep that chose the settings; it is a part of the track, and its cost one of the Result's.
     """
 
     context: int | None = None
@@ -69,6 +88,7 @@ class Options:
     threads: int | None = None
     batch_size: int | None = None
     drop_last: bool = False
+    swept: Swept | None = None
 
 
 @dataclass(frozen=True)
@@ -157,12 +177,14 @@ class Job:
     @property
     def result_folder(self) -> Path:
         """Where the Result of these scenarios is; its name tells parity settings and scenarios apart."""
-        evaluated = {
+        evaluated: dict[str, Any] = {
             "scenarios": [scenario.key for scenario in self.scenarios],
             "recipes": self.recipes,
             # Scores do not depend on the batch size unless its last batch is dropped.
             "drop_last": self.options.batch_size if self.options.drop_last else None,
         }
+        if self.options.swept is not None:
+            evaluated["swept"] = [self.options.swept.study, self.options.swept.trials]
         return self.folder / f"result-{canonical_hash(evaluated)[:8]}"
 
 
@@ -201,17 +223,19 @@ def resolve(
         threads=options.threads or len(os.sched_getaffinity(0)),
         batch_size=options.batch_size or (SEQUENCES if options.drop_last else None),
         drop_last=options.drop_last,
+        swept=options.swept,
     )
     scenarios, skipped = scenarios_at_hand(task, options.conditions, options.scenarios)
     stores = {task.dataset, *(scenario.dataset for scenario in scenarios)}
     provenance = {name: store.read_provenance(prepare.ensure(name)) for name in sorted(stores)}
     overridden = options.hyperparameters or options.training
+    tuning = _tuning(settings.tuning, bool(overridden), context != settings.context)
     return Job(
         model=source,
         task=task,
         seed=seed,
         options=filled,
-        tuning=_tuning(settings.tuning, bool(overridden), context != settings.context),
+        tuning=f"swept({options.swept.trials} trials)" if options.swept else tuning,
         scenarios=scenarios,
         skipped=skipped,
         recipes={name: one.recipe for name, one in provenance.items()},

@@ -133,7 +133,7 @@ def serve() -> None:
     import zarr
 
     zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1})
-    _limit(limits["memory"], limits["seconds"])
+    limit(limits["memory"], limits["seconds"])
     for line in sys.stdin.buffer:
         order = json.loads(line)
         shape, chunk = tuple(order["shape"]), tuple(order["chunk"])
@@ -147,8 +147,13 @@ def serve() -> None:
             _write(answers, REFUSED + len(reason).to_bytes(4, "little"), memoryview(reason))
 
 
-def _limit(memory: int, seconds: int) -> None:
-    """Limits of this process from here on: what it has loaded so far is the project's own code."""
+def limit(memory: int, seconds: int) -> None:
+    """Limit this process from here on: what it has loaded so far is the project's own code.
+
+    Args:
+        memory: bytes of address space beside what it has now.
+        seconds: of processor time in all.
+    """
     import resource
 
     used = 2**30

@@ -1,7 +1,7 @@
 """Makes a Result from a forecast that was made elsewhere; the same code checks submissions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,23 @@ from .job import scenarios_at_hand, versions
 from .limited import LimitedReader
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A saved forecast with its scores.
+
+    Attributes:
+        saved: the forecast.
+        evaluation: its scores.
+        data: data set → the task opened on it.
+        skipped: scenario key → why it has no score.
+    """
+
+    saved: SavedForecast
+    evaluation: Evaluation
+    data: dict[str, TaskData]
+    skipped: dict[str, str]
+
+
 def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path, Result]:
     """Score a saved forecast and write the Result folder.
 
@@ -49,11 +66,8 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     task = registry.task(task_name)
     if out is not None:
         _refuse_other(out)
-    scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
-    data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
-    saved = open_forecast(forecast, task, scenarios, data)
-    evaluation = _tally(saved, data)
-    missing = {one.key: "the forecast has no array for it" for one in scenarios if one not in saved.scenarios}
+    scored = score_saved(forecast, task)
+    saved, data, evaluation = scored.saved, scored.data, scored.evaluation
     result = Result(
         model=ModelRecord(name=saved.model, version=1, hyperparameters={}, parameters=None),
         task=TaskRecord(
@@ -72,7 +86,7 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
         scores=evaluation.scores(),
         scenarios={name: len(keys) for name, keys in averages(saved.scenarios).items()},
         cases=evaluation.cases,
-        skipped=skipped | missing,
+        skipped=scored.skipped,
         cost={},
         provenance=ResultProvenance(
             created=created_now(),
@@ -86,6 +100,19 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     folder = out or runs_folder() / "scored" / task.name / saved.model
     write_result(folder, result, evaluation.score_columns(), evaluation.unit_columns(), None)
     return folder, result
+
+
+def score_saved(forecast: Path, task: Task) -> Scored:
+    """Score a saved forecast on every scenario that it has; its values are read in a limited child process.
+
+    Raises:
+        InputError: for a forecast that does not fit the task.
+    """
+    scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
+    data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
+    saved = open_forecast(forecast, task, scenarios, data)
+    missing = {one.key: "the forecast has no array for it" for one in scenarios if one not in saved.scenarios}
+    return Scored(saved, _tally(saved, data), data, skipped | missing)
 
 
 def open_forecast(

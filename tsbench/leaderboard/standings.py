@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from tsbench.contracts import Suite
+from tsbench.contracts import StageCost, Suite
 from tsbench.contracts.result import UNITS_FILE
 from tsbench.evaluation.record import read_table
 
@@ -94,28 +95,36 @@ def standings(
 def costs(collection: Collection) -> pd.DataFrame:
     """Cost of each entry on each task, mean over seeds; NaN where it was not counted.
 
+    The cost of a fit holds that of the sweep that chose its settings.
+
     Returns:
         Index entry, task; columns parameters, fit_seconds, predict_seconds, fit_flops, predict_flops, memory.
     """
     rows = []
     for (entry, task, _), stored in sorted(collection.stored.items(), key=lambda item: item[0]):
         cost, record = stored.result.cost, stored.result.model
-        fit, predict = cost.get("fit"), cost.get("predict")
+        predict = cost.get("predict")
         peaks = [stage.peak_memory_bytes for stage in cost.values() if stage.peak_memory_bytes is not None]
         rows.append(
             {
                 "entry": entry,
                 "task": task,
                 "parameters": record.parameters,
-                "fit_seconds": fit.seconds if fit else None,
+                "fit_seconds": _with_sweep(cost, "seconds"),
                 "predict_seconds": predict.seconds if predict else None,
-                "fit_flops": fit.flops if fit else None,
+                "fit_flops": _with_sweep(cost, "flops"),
                 "predict_flops": predict.flops if predict else None,
                 "memory": max(peaks, default=None),
             }
         )
     frame = pd.DataFrame(rows, columns=["entry", "task", *COSTS])
     return frame.astype(dict.fromkeys(COSTS, float)).groupby(["entry", "task"], sort=False).mean()
+
+
+def _with_sweep(cost: Mapping[str, StageCost], name: Literal["seconds", "flops"]) -> float | None:
+    """Cost of the fit, and of the sweep that chose its settings; None where one was not counted."""
+    parts = [getattr(cost[stage], name) for stage in ("sweep", "fit") if stage in cost]
+    return sum(parts) if parts and None not in parts else None
 
 
 def _errors_by_seed(collection: Collection, names: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tsbench.contracts import Result, canonical_hash
+from tsbench.contracts import Result, StageCost, canonical_hash
 
 RESULT_TAG = "tsbench.result"
 """Tag that holds the Result's content hash: by it a Result is found again."""
@@ -51,14 +51,29 @@ def params(result: Result) -> dict[str, str]:
 
 
 def metrics(result: Result) -> dict[str, float]:
-    """Aggregate scores as `<metric>/<condition>`, cost as `cost/<stage>/<what>`."""
+    """Aggregate scores as `<metric>/<condition>`, cost as `cost/<stage>/<what>`, the host's as `system/…`."""
     found: dict[str, float | None] = {"cost/parameters": result.model.parameters, "cases": result.cases}
     for metric, by_condition in result.scores.items():
         found |= {clean_name(metric, condition): value for condition, value in by_condition.items()}
     for stage, cost in result.cost.items():
         numbers = cost.model_dump(exclude={"detail"}) | cost.detail
         found |= {clean_name("cost", stage, what): value for what, value in numbers.items()}
+        found |= _system(stage, cost)
+    found["system/threads"] = result.provenance.threads
     return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def _system(stage: str, cost: StageCost) -> dict[str, float | None]:
+    """What MLflow shows under "System metrics": names that begin with `system/`.
+
+    They are what the run measured itself: a thread that samples beside the training slows it down.
+    """
+    peak = cost.peak_memory_bytes
+    return {
+        clean_name("system", stage, "seconds"): cost.seconds,
+        clean_name("system", stage, "peak_memory_megabytes"): None if peak is None else peak / 1e6,
+        clean_name("system", stage, "energy_joules"): cost.energy_joules,
+    }
 
 
 def history(epochs: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, float, int]]:
@@ -111,6 +126,11 @@ def moment(result: Result) -> int:
     except ValueError:
         made = datetime.now(UTC)
     return int(made.timestamp() * 1000)
+
+
+def now() -> int:
+    """The present moment in milliseconds since 1970."""
+    return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def duration(result: Result) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -63,6 +64,14 @@ def tracking_uri(uri: str | None = None) -> str:
 def scheme_of(uri: str) -> str:
     """Kind of store: `sqlite`, `http`, `postgresql` …, without the name of a driver."""
     return uri.split(":", 1)[0].split("+", 1)[0].lower()
+
+
+def with_driver(uri: str) -> str:
+    """A URI of PostgreSQL that names no driver gets `psycopg` where SQLAlchemy's own choice is missing."""
+    scheme, _, rest = uri.partition("://")
+    if scheme != "postgresql" or find_spec("psycopg2") is not None or find_spec("psycopg") is None:
+        return uri
+    return f"postgresql+psycopg://{rest}"
 
 
 def sqlite_path(uri: str) -> Path:

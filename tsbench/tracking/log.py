@@ -5,7 +5,6 @@ killed process left unfinished is taken up and completed, since writing the same
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from tsbench.contracts import Result, canonical_hash
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import read_result, read_table
 from tsbench.folders import runs_folder
-from tsbench.jobs.fitted import read_fit
+from tsbench.jobs.fitted import WEIGHTS, read_fit
 
 from . import content
 from .ledger import Ledger
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 PARAMS_BATCH, METRICS_BATCH = 100, 900
 """MLflow takes 100 parameters and 1000 values in all with one request."""
-PLOT = "forecast.svg"
+PLOT, MODEL = "forecast.svg", "model"
 
 Say = Callable[[str], None]
 
@@ -111,7 +110,7 @@ def send(entries: list[Entry], uri: str, ledger: Ledger, say: Say) -> list[Logge
             say(f"Warning: {entry.folder} was not logged to MLflow: {error}")
             outcomes.append(Logged("failed", reason=str(error)))
         except TrackingError as error:
-            say(_warning(uri, error))
+            say(warning(uri, error))
             return outcomes + [Logged("failed", reason=str(error))] * (len(entries) - len(outcomes))
         else:
             ledger.sent(entry.hash, entry.experiment, uri)
@@ -138,7 +137,7 @@ def log_leaderboard(
     try:
         return use(chosen, partial(_send_leaderboard, suite, table, site))
     except TrackingError as error:
-        say(_warning(chosen, error))
+        say(warning(chosen, error))
         return Logged("failed", reason=str(error))
 
 
@@ -149,16 +148,26 @@ def _send(entry: Entry, session: Session) -> Logged:
 
     def fill(run_id: str) -> None:
         values = [(name, value, 0) for name, value in content.metrics(result).items()]
-        _log_numbers(session, run_id, [*values, *content.history(epochs)], content.params(result), end)
+        log_numbers(session, run_id, [*values, *content.history(epochs)], content.params(result), end)
         _log_inputs(session, run_id, result)
         for name in (RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE):
             if (entry.folder / name).is_file():
                 session.client.log_artifact(run_id, str(entry.folder / name), "result")
+        log_model(session, run_id, entry.folder, result)
         if plot:
             session.client.log_text(run_id, plot, PLOT)
 
     span = (end - content.duration(result), end)
     return _once(session, entry.experiment, content.run_name(result), content.tags(result), span, fill)
+
+
+def log_model(session: Session, run_id: str, folder: Path, result: Result) -> None:
+    """The weights of a fit as safetensors and the model's card, below `model`; what there is of them."""
+    name, weights = result.model.name, folder.parent / WEIGHTS
+    if weights.is_file():
+        session.client.log_artifact(run_id, str(weights), MODEL)
+    if name in registry.models():
+        session.client.log_artifact(run_id, str(registry.model_folder(name).path / "card.yaml"), MODEL)
 
 
 def _plot(entry: Entry) -> str | None:
@@ -201,9 +210,10 @@ def _once(
     return Logged("sent", run.info.run_id)
 
 
-def _log_numbers(
+def log_numbers(
     session: Session, run_id: str, values: list[tuple[str, float, int]], params: dict[str, str], moment: int
 ) -> None:
+    """Log metrics (name, value, step) and parameters in as few requests as MLflow's limits allow."""
     from mlflow.entities import Metric, Param
 
     metrics = [Metric(name, value, moment, step) for name, value, step in values]
@@ -239,10 +249,10 @@ def _send_leaderboard(suite: str, table: "pd.DataFrame", site: Path, session: Se
     pages = sorted(path for path in site.rglob("*") if path.is_file()) if site.is_dir() else [site]
     csv = table.to_csv(index=False)
     parts = [csv, *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in pages)]
-    now = int(time.time() * 1000)
+    now = content.now()
 
     def fill(run_id: str) -> None:
-        _log_numbers(session, run_id, [("entries", float(len(table)), 0)], {"suite": suite}, now)
+        log_numbers(session, run_id, [("entries", float(len(table)), 0)], {"suite": suite}, now)
         session.client.log_text(run_id, csv, "standings.csv")
         session.client.log_table(run_id, table, "standings.json")
         if site.is_dir():
@@ -254,8 +264,6 @@ def _send_leaderboard(suite: str, table: "pd.DataFrame", site: Path, session: Se
     return _once(session, f"leaderboard/{suite}", f"leaderboard {suite}", tags, (now, now), fill)
 
 
-def _warning(uri: str, reason: Exception) -> str:
-    return (
-        f"Warning: not logged to MLflow at {mask(uri)}: {reason}. "
-        "Results are safe on disk; send them later with: tsbench results log"
-    )
+def warning(uri: str, reason: Exception, later: str = "send them later with: tsbench results log") -> str:
+    """The one line where a store cannot be used, and how to go on."""
+    return f"Warning: not logged to MLflow at {mask(uri)}: {reason}. Results are safe on disk; {later}"

@@ -29,6 +29,7 @@ from .location import (
     scheme_of,
     sqlite_path,
     why_unreachable,
+    with_driver,
 )
 
 RETRY_SECONDS = 300.0
@@ -76,7 +77,7 @@ class Session:
         self._local = sqlite_path(uri).absolute() if scheme_of(uri) == "sqlite" else None
         if self._local is not None:
             self._create_database(self._local)
-        self.client = mlflow.MlflowClient(uri)
+        self.client = mlflow.MlflowClient(with_driver(uri))
         self.client.search_experiments(max_results=1)  # opens the store
 
     def experiment(self, name: str) -> str:

@@ -167,7 +167,7 @@ def _trainer(
 ) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    callbacks: list[Callback] = [LearningRateSchedule(settings, checkpoint), checkpoint]
+    callbacks: list[Callback] = [LearningRateSchedule(settings, checkpoint), checkpoint, *source.callbacks]
     if settings.patience:
         callbacks.append(
             EarlyStopping("validation_loss", patience=settings.patience, min_delta=settings.min_delta)

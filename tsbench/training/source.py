@@ -31,6 +31,7 @@ class TaskSource:
         progress: draw a progress bar.
         device: where to train (`cpu`, `cuda`).
         on_epoch: called after each whole epoch.
+        callbacks: Lightning callbacks of the caller; models that are not trained by gradient know none.
     """
 
     data: TaskData
@@ -43,6 +44,7 @@ class TaskSource:
     progress: bool = False
     device: str = "cpu"
     on_epoch: Callable[[], None] = lambda: None
+    callbacks: tuple[Any, ...] = ()
 
     @property
     def shape(self) -> TaskShape:
@@ -73,6 +75,7 @@ class CorpusSource:
     progress: bool = False
     device: str = "cpu"
     on_epoch: Callable[[], None] = lambda: None
+    callbacks: tuple[Any, ...] = ()
 
     @property
     def shape(self) -> TaskShape:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tsbench.atomic import new_folder
 from tsbench.contracts import InputError, Suite
+from tsbench.contracts.sweep import SweepRecord
 from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, catalogue
 from tsbench.leaderboard.entries import shown
@@ -21,6 +22,7 @@ from tsbench.leaderboard.entries import shown
 from .index_page import index_context, task_names
 from .model_page import model_context, model_names
 from .suite_page import suite_context
+from .sweep_page import sweep_context, sweep_href, sweeps_context
 from .task_page import task_context
 from .view import View, model_href, task_href, views_of
 
@@ -56,8 +58,10 @@ def build_site(
     return write_site(views_of(suites, results, declared, missing), declared, out)
 
 
-def write_site(views: Sequence[View], declared: Catalogue, out: Path) -> Path:
-    """Write the pages of suites that are ranked already; returns the path of the overview."""
+def write_site(
+    views: Sequence[View], declared: Catalogue, out: Path, sweeps: Sequence[SweepRecord] = ()
+) -> Path:
+    """Write the pages of suites that are ranked already, and of sweeps; returns the path of the overview."""
     _refuse_other_folder(out)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -70,6 +74,7 @@ def write_site(views: Sequence[View], declared: Catalogue, out: Path) -> Path:
     )
     shared = {
         "menu": [{"href": view.href, "title": view.collection.suite.title} for view in views],
+        "sweeps": len(sweeps),
         "total": len({id(stored) for view in views for stored in view.collection.stored.values()}),
     }
 
@@ -92,6 +97,10 @@ def write_site(views: Sequence[View], declared: Catalogue, out: Path) -> Path:
                 "task.html",
                 task_context(name, declared.tasks.get(name), _shows(name, views)),
             )
+        if sweeps:
+            page("sweeps.html", "sweeps.html", sweeps_context(sweeps))
+        for record in sweeps:
+            page(sweep_href(record.study), "sweep.html", sweep_context(record))
         (folder / "assets").mkdir()
         for asset in ASSETS:
             shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)

@@ -1,0 +1,1 @@
+"""Sweeps with Optuna: chooses settings by the validation score. Importing it imports no torch or Optuna."""
