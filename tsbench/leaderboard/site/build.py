@@ -18,10 +18,10 @@ from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, catalogue
 from tsbench.leaderboard.entries import shown
 
-from .index_page import index_context, task_names
-from .model_page import model_context, model_names
-from .suite_page import suite_context
-from .task_page import task_context
+from .pages.index import index_context, task_names
+from .pages.model import model_context, model_names
+from .pages.suite import suite_context
+from .pages.task import task_context
 from .view import View, model_href, task_href, views_of
 
 HERE = Path(__file__).parent

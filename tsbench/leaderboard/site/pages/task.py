@@ -16,11 +16,11 @@ from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.grid import Grid, grids
 from tsbench.leaderboard.words import FEATURES, average_words, metric_words, scenario_words
 
-from . import text
+from .. import text
 from .averages import average_names, metric_tables, score_rows
 from .definition import in_words
 from .grid_section import grid_figures, grid_tables
-from .view import Cell, View, best_marked, number_cell
+from ..view import Cell, View, best_marked, number_cell
 
 MOST_LINES = 6
 """Entries in a figure with lines: the best ones, and always the baseline."""

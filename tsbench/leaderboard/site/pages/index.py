@@ -7,9 +7,9 @@ from tsbench import registry
 from tsbench.contracts import CONDITIONS, ModelCard, Task
 from tsbench.leaderboard.entries import shown
 
-from . import text
-from .model_page import model_names
-from .view import View, metric_name, model_href, task_href
+from .. import text
+from .model import model_names
+from ..view import View, metric_name, model_href, task_href
 
 BEST = 3
 

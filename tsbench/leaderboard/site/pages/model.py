@@ -9,8 +9,8 @@ from tsbench.contracts import CONDITIONS, ModelCard
 from tsbench.leaderboard.collect import Stored
 from tsbench.leaderboard.entries import Entry, shown
 
-from . import text
-from .view import Cell, View, low_high, metric_name, number_cell, task_href
+from .. import text
+from ..view import Cell, View, low_high, metric_name, number_cell, task_href
 
 
 def model_context(name: str, card: ModelCard | None, views: Sequence[View]) -> dict[str, Any]:

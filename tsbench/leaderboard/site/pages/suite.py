@@ -11,8 +11,8 @@ from markupsafe import Markup
 from tsbench.jobs.checked_in import confirmed_at
 from tsbench.leaderboard import aggregate, charts
 
-from . import text
-from .view import Cell, View, conditions_of, model_href, number_cell
+from .. import text
+from ..view import Cell, View, conditions_of, model_href, number_cell
 
 MOST_ROWS = 30
 """Entries in the figure by condition; the table has them all."""

@@ -14,8 +14,8 @@ from tsbench.leaderboard import charts
 from tsbench.leaderboard.grid import Axis, Grid
 from tsbench.leaderboard.words import MetricWords, name_words, value_words
 
-from . import text
-from .view import Cell, best_marked, number_cell
+from .. import text
+from ..view import Cell, best_marked, number_cell
 
 MAPPED = ("regular", "generalisation")
 """Conditions with heat maps; robustness has the cells of the regular condition."""
