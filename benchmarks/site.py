@@ -67,9 +67,7 @@ def main() -> None:
     }
     shutil.rmtree(arguments.folder / "cache")
     measured["build_seconds"] = build(results)
-    measured["pages"] = {
-        str(path.relative_to(site)): path.stat().st_size for path in largest(site)
-    }
+    measured["pages"] = {str(path.relative_to(site)): path.stat().st_size for path in largest(site)}
     measured["files"] = sum(path.is_file() for path in site.rglob("*"))
     measured["bytes"] = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     measured["browser"] = browse(site, list(measured["pages"]), arguments.repeats)
@@ -98,11 +96,13 @@ def browse(site: Path, pages: Sequence[str], repeats: int) -> dict[str, dict[str
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
                 page.goto((site / path).resolve().as_uri())
                 page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
-                paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+                paints.append(
+                    page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+                )
                 sorts.append(page.evaluate(SORT))
                 page.close()
             found[path] = {"first_contentful_paint_ms": round(statistics.median(paints), 1)}
-            if (times := [one for one in sorts if one is not None]):
+            if times := [one for one in sorts if one is not None]:
                 found[path]["sort_ms"] = round(statistics.median(times), 1)
         browser.close()
     return found
@@ -227,7 +227,9 @@ def result_of(root: Path, model: str, task: Task, seed: int) -> Path:
             },
         }
     )
-    write_result(folder, result, scores_of(task, value), units_of(task, value, random), examples_of(task, random))
+    write_result(
+        folder, result, scores_of(task, value), units_of(task, value, random), examples_of(task, random)
+    )
     return folder
 
 
@@ -235,7 +237,17 @@ def scores_of(task: Task, value: dict[str, float]) -> dict[str, list[Any]]:
     marginals = [(None, None), *((name, None) for name in VARIABLES)]
     marginals += [(None, lead) for lead in range(1, task.horizon + 1)]
     rows = [
-        (one.key, one.condition, name, None, None, lead, metric, 100 * value[one.key] * (0.5 + (lead or 12) / 24), 100.0)
+        (
+            one.key,
+            one.condition,
+            name,
+            None,
+            None,
+            lead,
+            metric,
+            100 * value[one.key] * (0.5 + (lead or 12) / 24),
+            100.0,
+        )
         for one in task.scenarios()
         for metric in task.metrics
         for name, lead in marginals
@@ -245,7 +257,15 @@ def scores_of(task: Task, value: dict[str, float]) -> dict[str, list[Any]]:
 
 def units_of(task: Task, value: dict[str, float], random: np.random.Generator) -> dict[str, list[Any]]:
     rows = [
-        (one.key, one.condition, task.name, unit, task.primary, 50 * value[one.key] * random.uniform(0.8, 1.2), 50.0)
+        (
+            one.key,
+            one.condition,
+            task.name,
+            unit,
+            task.primary,
+            50 * value[one.key] * random.uniform(0.8, 1.2),
+            50.0,
+        )
         for one in task.scenarios()
         for unit in range(UNITS)
     ]

@@ -90,6 +90,4 @@ def groups(mean_ranks: Floats, difference: float) -> tuple[tuple[int, int], ...]
     ordered = np.sort(mean_ranks)
     last = [int(np.searchsorted(ordered, one + difference, side="left")) - 1 for one in ordered]
     found = [(first, end) for first, end in enumerate(last) if end > first]
-    return tuple(
-        (first, end) for first, end in found if not any(a < first and end <= b for a, b in found)
-    )
+    return tuple((first, end) for first, end in found if not any(a < first and end <= b for a, b in found))

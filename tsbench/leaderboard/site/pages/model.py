@@ -1,16 +1,26 @@
 """The page of a model: card, standing, scores, published beside reproduced figures, cost."""
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from markupsafe import Markup
 
 from tsbench.contracts import CONDITIONS, ModelCard
+from tsbench.leaderboard import charts
+from tsbench.leaderboard.aggregate import ranks
 from tsbench.leaderboard.collect import Stored
 from tsbench.leaderboard.entries import Entry, shown
+from tsbench.leaderboard.kept import drawn_once
 
 from .. import text
-from ..view import Cell, View, low_high, metric_name, number_cell, task_href
+from ..view import Cell, View, low_high, metric_name, number_cell, shade_of, task_href
+
+MOST_STRONG, MOST_TASKS = 5, 30
+"""Cells in the tables of strengths, and tasks in their figure."""
 
 
 def model_context(name: str, card: ModelCard | None, views: Sequence[View]) -> dict[str, Any]:
@@ -30,6 +40,7 @@ def model_context(name: str, card: ModelCard | None, views: Sequence[View]) -> d
         "scores": [_score_row(view, entry, task) for view, entry, task in rows],
         "empty": [gap for view, entries in mine for gap in _gaps(view, entries)],
         "cost": [_cost_row(view, entry, task) for view, entry, task in rows],
+        "strength": [part for view, entries in mine for part in _strength(view, entries)],
     }
     return context | _card_parts(name, card, rows)
 
@@ -66,6 +77,60 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
             "place": f"{place + 1} of {len(table)}",
             **view.statistics(view.rows[place]),
         }
+
+
+def _strength(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
+    """Where an entry is strong and weak: its error relative to the baseline's, and its place, in each cell."""
+    ranked = view.standings.ranked
+    places = pd.DataFrame(ranks(ranked.to_numpy(float)), index=ranked.index, columns=ranked.columns)
+    for entry in entries:
+        rows = []
+        for task, condition in ranked.index:
+            state, _ = view.states.get((entry.name, task, condition), ("", ""))
+            relative = view.relative(entry.name, task, condition)
+            if state != "value" or math.isnan(relative):
+                continue
+            place, there = (
+                places.loc[(task, condition), entry.name],
+                places.loc[(task, condition)].notna().sum(),
+            )
+            rows.append((task, condition, relative, place, int(there)))
+        if not rows or entry.name == view.collection.baseline:
+            continue
+        rows.sort(key=lambda row: row[2])
+        strong, weak = rows[:MOST_STRONG], rows[max(MOST_STRONG, len(rows) - MOST_STRONG) :][::-1]
+        frame = pd.DataFrame(rows, columns=["entry", "condition", "value", "place", "there"])
+        tasks = list(dict.fromkeys(frame["entry"]))[:MOST_TASKS]
+        frame = frame[frame["entry"].isin(tasks)].sort_values(
+            "condition", key=lambda names: names.map(CONDITIONS.index), kind="stable"
+        )
+        baseline = view.collection.baseline
+        caption = f"Error on each task relative to {baseline} (dashed line), strongest first."
+        caption += f" The first {MOST_TASKS} tasks." if len(tasks) == MOST_TASKS else ""
+        svg = drawn_once(
+            charts.condition_chart, frame[["entry", "condition", "value"]], tasks, "relative error"
+        )
+        yield {
+            "suite": view.collection.suite.title,
+            "suite_href": view.href,
+            "entry": entry.name,
+            "parts": [
+                ("Strongest", [_cell_row(*row) for row in strong]),
+                ("Weakest", [_cell_row(*row) for row in weak]),
+            ],
+            "figure": {"svg": Markup(svg), "caption": caption, "label": caption},
+        }
+
+
+def _cell_row(task: str, condition: str, relative: float, place: float, there: int) -> dict[str, Any]:
+    cell = number_cell(1 - relative, text.percent(1 - relative))
+    return {
+        "task": task,
+        "task_href": task_href(task),
+        "condition": condition,
+        "skill": replace(cell, shade=shade_of(relative)),
+        "place": number_cell(place, f"{place:g} of {there}"),
+    }
 
 
 def _score_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
