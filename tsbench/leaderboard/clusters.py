@@ -1,4 +1,4 @@
-"""Mean ranks of entries in each cluster: the blocks of tests, since scenarios of one data set are no samples."""
+"""Mean ranks of entries in each cluster: the blocks of tests."""
 
 from collections.abc import Sequence
 

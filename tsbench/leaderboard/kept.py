@@ -66,7 +66,7 @@ def kept_bytes(kind: str, inputs: Any, make: Callable[[], bytes]) -> bytes:
         if check == _check(found):
             os.utime(path)
             return found
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass  # never made: made now
     made = make()
     try:

@@ -12,7 +12,7 @@ def win_matrix(errors: Floats) -> Floats:
         errors: shape (cell, entry); NaN where an entry takes no part.
 
     Returns:
-        Shape (entry, entry); NaN on the diagonal and for pairs without a common cell. Opposite cells sum to 1.
+        Shape (entry, entry); NaN on the diagonal and without a common cell. Opposite cells sum to 1.
     """
     entries = errors.shape[1]
     matrix = np.full((entries, entries), np.nan)

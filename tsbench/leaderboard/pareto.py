@@ -9,8 +9,8 @@ from .aggregate import Floats
 def front(objectives: Floats) -> npt.NDArray[np.bool_]:
     """Which entries are on the Pareto front.
 
-    An entry is dominated where another is at least as good in every objective and better in one; equal entries
-    are on the front together.
+    An entry is dominated where another is at least as good in every objective and better in one. Equal
+    entries are on the front together.
 
     Args:
         objectives: shape (entry, objective), smaller is better. An entry with a NaN takes no part.

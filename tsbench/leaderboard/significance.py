@@ -86,7 +86,7 @@ def friedman(blocks: Floats) -> float:
 
 
 def groups(mean_ranks: Floats, difference: float) -> tuple[tuple[int, int], ...]:
-    """Largest runs of entries, in the order of their mean ranks, that the critical difference does not part."""
+    """Largest runs of entries, by mean rank, that the critical difference does not part."""
     ordered = np.sort(mean_ranks)
     last = [int(np.searchsorted(ordered, one + difference, side="left")) - 1 for one in ordered]
     found = [(first, end) for first, end in enumerate(last) if end > first]

@@ -17,10 +17,10 @@ from .kept import kept_bytes
 
 
 def task_parts(collection: Collection, task: str) -> list[TaskUnits]:
-    """Statistics of a task's units by entry (in the order of the collection), in `bootstrap.blocks` that share no cluster and no scenario.
+    """Statistics of a task's units, in `bootstrap.blocks` that share no cluster and no scenario.
 
-    Only scenarios that count for a condition's own average are in them. What was read from the same files
-    before is kept.
+    Entries are in the order of the collection. Only scenarios that count for a condition's own average are in
+    them. What was read from the same files before is kept.
 
     Args:
         collection: the Results.

@@ -32,7 +32,7 @@ from .view import View, compare_href, model_href, scenarios_href, task_href, vie
 HERE = Path(__file__).parent
 ASSETS = ("board.css", "sort.js", "filter.js", "compare.js", "explorer.js")
 BUNDLE = "vega.js"
-"""Vega, Vega-Lite and vega-embed with the interpreter, as they ship with vl-convert; for the explorer only."""
+"""Vega, Vega-Lite and vega-embed with the interpreter, as vl-convert ships them; for the explorer only."""
 
 
 def build_site(
@@ -106,7 +106,7 @@ SCRIPTS = {
 def _write(
     folder: Path, environment: jinja2.Environment, path: str, template: str, context: dict[str, Any]
 ) -> None:
-    """Write a page, and its data as a script beside it: a policy without inline scripts lets nothing else in."""
+    """Write a page, and its data as a script beside it: the policy allows no inline script."""
     scripts = [*SCRIPTS.get(template, ())]
     data = context.pop("data", None) if template in SCRIPTS else None
     if data is not None and context.get("rows"):

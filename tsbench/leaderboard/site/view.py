@@ -224,7 +224,7 @@ def compare_href(suite: str) -> str:
 
 
 def record_href(result: Result) -> str:
-    """Address of the page of a Result, with the other seeds of the same settings, from the root of the site."""
+    """Address of the page of a Result and its other seeds, from the root of the site."""
     made = [
         result.model.version,
         result.model.hyperparameters,

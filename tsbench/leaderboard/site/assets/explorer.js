@@ -77,8 +77,10 @@ function specification(found, across, split, entries) {
   const xs = [...new Set(found.map((one) => one.x))];
   const quantitative = Boolean(across) && numeric(xs);
   const names = entries.map((entry) => data.entries[entry]);
-  const wide = Math.max(220, Math.min(document.getElementById("plot").clientWidth - (split ? 90 : 80), 860));
-  const width = split ? Math.max(180, Math.min(300, wide / 2 - 40)) : wide;
+  const wide = Math.max(220, Math.min(document.getElementById("plot").clientWidth - 80, 1240));
+  const facets = new Set(found.map((one) => one.facet)).size;
+  const columns = wide < 520 ? 1 : wide < 900 ? 2 : Math.min(3, facets);
+  const width = split ? Math.max(200, Math.min(420, wide / columns - 50)) : Math.min(wide, 860);
   const values = found.map((one) => ({ ...one, x: quantitative ? number(one.x) : one.x }));
   const order = quantitative ? undefined : across ? distinct(across, selected()) : data.conditions;
   const layer = {
@@ -105,8 +107,10 @@ function specification(found, across, split, entries) {
     },
   };
   if (!split) return { ...spec, ...layer };
-  const encoding = { ...layer.encoding, facet: { field: "facet", type: "nominal", title: null, columns: wide < 500 ? 1 : 2, sort: distinct(split, selected()).map((one) => `${split} ${one || "none"}`) } };
-  return { ...spec, ...layer, encoding };
+  const encoding = { ...layer.encoding, facet: { field: "facet", type: "nominal", title: null, columns, sort: distinct(split, selected()).map((one) => `${split} ${one || "none"}`) } };
+  // Levels of two disturbances are no common axis.
+  const resolve = across === "level" ? { scale: { x: "independent" } } : {};
+  return { ...spec, ...layer, encoding, resolve };
 }
 
 function fill(found, across, split) {
@@ -149,7 +153,7 @@ async function draw() {
   const split = value("split") === across ? "" : value("split");
   const found = points(entries, across, split);
   const order = across ? distinct(across, selected()) : data.conditions;
-  found.sort((a, b) => order.indexOf(a.x) - order.indexOf(b.x));
+  found.sort((a, b) => (a.facet < b.facet ? -1 : a.facet > b.facet ? 1 : order.indexOf(a.x) - order.indexOf(b.x)));
   fill(found, across, split);
   const scenarios = selected().length;
   const said = found.length ? "" : " None of the chosen entries has a value in all of them.";

@@ -1,4 +1,4 @@
-"""Which of the kept cases are drawn: typical ones and the worst, by the error of the entries that are shown."""
+"""Which of the kept cases are drawn: typical ones and the worst, by the error of the entries shown."""
 
 import numpy as np
 import pandas as pd

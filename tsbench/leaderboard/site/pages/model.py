@@ -80,7 +80,7 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
 
 
 def _strength(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
-    """Where an entry is strong and weak: its error relative to the baseline's, and its place, in each cell."""
+    """Where an entry is strong and weak: its error against the baseline's, and its place, in each cell."""
     ranked = view.standings.ranked
     places = pd.DataFrame(ranks(ranked.to_numpy(float)), index=ranked.index, columns=ranked.columns)
     for entry in entries:
@@ -98,7 +98,8 @@ def _strength(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
         if not rows or entry.name == view.collection.baseline:
             continue
         rows.sort(key=lambda row: row[2])
-        strong, weak = rows[:MOST_STRONG], rows[max(MOST_STRONG, len(rows) - MOST_STRONG) :][::-1]
+        most = min(MOST_STRONG, -(-len(rows) // 2))
+        strong, weak = rows[:most], rows[most:][-most:][::-1]
         frame = pd.DataFrame(rows, columns=["entry", "condition", "value", "place", "there"])
         tasks = list(dict.fromkeys(frame["entry"]))[:MOST_TASKS]
         frame = frame[frame["entry"].isin(tasks)].sort_values(
@@ -168,14 +169,24 @@ def _cost_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
 
 def _card_parts(name: str, card: ModelCard | None, rows: Sequence[tuple[View, Entry, str]]) -> dict[str, Any]:
     if card is None:
-        return {"summary": "", "kind": "", "facts": [], "paper": None, "published": [], "settings": []}
+        return {
+            "summary": "",
+            "kind": "",
+            "facts": [],
+            "paper": None,
+            "published": [],
+            "not_run": [],
+            "settings": [],
+        }
     reproduced = [stored for view, entry, task in rows for stored in view.results(entry.name, task)]
+    figures = _published(card, reproduced)
     return {
         "summary": card.summary,
         "kind": card.kind,
         "facts": [("Name", name), ("Version", str(card.version)), ("Licence", card.licence)],
         "paper": _paper(card),
-        "published": _published(card, reproduced),
+        "published": [row for row in figures if not row["value_only"]],
+        "not_run": [row for row in figures if row["value_only"]],
         "settings": [
             {
                 "tasks": ", ".join(settings.tasks),
@@ -227,6 +238,7 @@ def _published(card: ModelCard, results: Sequence[Stored]) -> list[dict[str, Any
                 if mean is not None and figure.value
                 else text.NOTHING,
                 "source": figure.source,
+                "value_only": mean is None,
             }
         )
     return rows

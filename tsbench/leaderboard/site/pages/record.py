@@ -1,4 +1,4 @@
-"""The page of the Results of one model on one task in the same settings: everything that each seed recorded."""
+"""The page of a model's Results on one task in the same settings: everything that each seed recorded."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The scenario explorer of a task: every scenario's value, as a table, and as data for the reader's own cuts."""
+"""The scenario explorer of a task: every value as a table, and as data for the reader's own cuts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,7 +62,16 @@ def scenarios_context(task: Task, view: View) -> dict[str, Any]:
             }
             for one, row in zip(found, _best_in_row(cells, words.better), strict=True)
         ],
-        "data": _data(task, found, axes, wide, entries, words.title, view.collection.baseline),
+        "published": any(one.counts == "published" for one in found),
+        "data": _data(
+            task,
+            [one for one in found if one.counts != "published"],
+            axes,
+            wide,
+            entries,
+            words.title,
+            view.collection.baseline,
+        ),
     }
 
 

@@ -24,7 +24,7 @@ from ..view import (
     task_href,
 )
 from .scopes import fields_of, scopes
-from .suite_figures import suite_figures, win_figure
+from .suite_figures import pair_figures, suite_figures
 
 MOST_RANGES = 1000
 """Cells up to which the heat tables hold the range of the seeds; with more, the page of a Result has it."""
@@ -61,7 +61,7 @@ def suite_context(view: View) -> dict[str, Any]:
         else "Below each number: range of the seeds.",
         "uncertainty_long": said.reason,
         "figures": suite_figures(view, conditions) if len(standings.ranked) else [],
-        "wins": win_figure(view) if len(standings.ranked) else None,
+        "pairs": pair_figures(view) if len(standings.ranked) else [],
         "by_condition": _by_condition(view, conditions),
         "scores": [_scores(view, condition) for condition in conditions],
         "filters": _filters(view, conditions),
@@ -143,7 +143,9 @@ def _kind(view: View, entry: Entry) -> str:
 
 def _by_condition(view: View, conditions: list[str]) -> dict[str, Any]:
     """Heat table: skill under each condition, and how much the error grows from the regular one."""
-    dropping = _dropping(conditions)
+    table = view.standings.table
+    conditions = [one for one in conditions if table[f"skill_{one}"].notna().any()]
+    dropping = [one for one in _dropping(conditions) if table[f"drop_{one}"].notna().any()]
     columns = [(f"Skill, {one}", "") for one in conditions] + [
         (f"Error, {one}", "against regular") for one in dropping
     ]

@@ -25,19 +25,22 @@ COSTS = (
 
 
 def suite_figures(view: View, conditions: list[str]) -> list[dict[str, Any]]:
-    """Figures of a suite with Results, each with the id of its section's heading."""
+    """Figures of a suite with Results: error against each cost, and under each condition."""
     if view.standings.table["skill"].isna().all():
-        return [_rank_figure(view)]
+        return []
     drawn = [_cost_figure(view, *cost) for cost in COSTS]
     figures = [one for one in drawn if one is not None]
-    return [*figures, _condition_figure(view, conditions), _rank_figure(view)]
+    return [*figures, _condition_figure(view, conditions)]
 
 
-def win_figure(view: View) -> dict[str, Any] | None:
+def pair_figures(view: View) -> list[dict[str, Any]]:
+    """Mean ranks with what a test tells apart, and who beats whom; nothing for one entry alone."""
+    return [_rank_figure(view), _win_figure(view)] if len(view.rows) > 1 else []
+
+
+def _win_figure(view: View) -> dict[str, Any]:
     """Who beats whom, among the first entries."""
     names = [row["entry"] for row in view.rows][:MOST_ROWS]
-    if len(names) < 2:
-        return None
     wins = win_matrix(view.standings.ranked[names].to_numpy(float))
     caption = (
         "Share of cells in per cent in which the row's error is smaller than the column's; ties count half."
@@ -94,8 +97,9 @@ def _rank_figure(view: View) -> dict[str, Any]:
         caption += f" {found.reason} So no difference is called significant."
     else:
         caption += (
-            f" A bar joins entries that Nemenyi's test does not tell apart at {LEVEL:g}: their mean ranks differ "
-            f"by less than CD = {found.difference:.2f}. Friedman's test that all are equal: p = {text.number(found.p_value, 2)}."
+            f" A bar joins entries that Nemenyi's test does not tell apart at {LEVEL:g}: their mean ranks "
+            f"differ by less than CD = {found.difference:.2f}. Friedman's test that all are equal: "
+            f"p = {text.number(found.p_value, 2)}."
         )
     if left_out:
         caption += (

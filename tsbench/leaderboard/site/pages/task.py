@@ -21,7 +21,7 @@ from .. import text
 from ..view import Cell, View, best_marked, number_cell, scenarios_href
 from .averages import average_names, metric_tables, score_rows
 from .definition import in_words
-from .gallery import TYPICAL, chosen_cases, chosen_panels
+from .gallery import TYPICAL, WORST, chosen_cases, chosen_panels
 from .grid_section import grid_figures, grid_tables
 from .scenario_values import ScenarioValues, scenario_values
 from .scenarios import explored
@@ -31,6 +31,7 @@ MOST_LINES = 6
 MOST_MAPS = 4
 """Entries with heat maps."""
 MOST_SCENARIOS = 12
+WHICH = {TYPICAL: "a typical", WORST: "the worst", "": "one"}
 
 
 def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         "scenarios": None if cells else _scenarios(values, entries, metric),
         "grids": grid_tables(cells, [entry.name for entry in entries], metric_words(metric)),
         "explorer": scenarios_href(name) if explored(view, name) else "",
+        "narrow": task is not None and task.view == "sequence" and not cells,
         "figures": _figures(view, name, task, entries, values, cells, metric),
         "data": _data(task) if task else None,
         "picture": _picture(view, name, task, entries),
@@ -140,7 +142,7 @@ def _gallery(
     """Forecasts beside the truth: typical cases and the worst of those that Results keep."""
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     kept = len(examples.groupby(["scenario", "case"]))
-    said = f" Typical and worst are meant by the mean error of these entries, of the {kept} cases that Results keep."
+    said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
     if view == "sequence":
         bounded = set(EXAMPLE_BOUNDS) <= set(examples)
         bands = ", with a band for 80 % intervals where there are such" if bounded else ""
@@ -156,7 +158,7 @@ def _gallery(
         mine = examples[(examples["scenario"] == scenario) & (examples["case"] == case)]
         svg = drawn_once(charts.response_images, mine, shown, variable_title=feature, value_title="magnitude")
         caption = (
-            f"Magnitude over time and {feature} of {f'a {word.lower()}' if word == TYPICAL else f'the {word.lower()}' if word else 'one'} "
+            f"Magnitude over time and {feature} of {WHICH[word]} "
             f"case ({scenario_words(scenario)}): context and truth, with a line at the forecast origin, and "
             f"beside them the forecasts, first seed, in the same shades.{which}{said if word else ''}"
         )
@@ -173,7 +175,8 @@ def _picture(view: View, name: str, task: Task | None, entries: list[Entry]) -> 
         examples = _examples(view, name, [entry])
         if examples is not None:
             stamp = str(examples["time"].iloc[0]).replace("T", " ")[:16]
-            caption = f"One case of the test part from {stamp}, in the task's metric space; the line is the forecast origin."
+            caption = f"One case of the test part from {stamp}, in the task's metric space. "
+            caption += "The line is the forecast origin."
             return _figure(drawn_once(charts.data_chart, examples), caption, f"Values of {task.dataset}")
     return None
 
