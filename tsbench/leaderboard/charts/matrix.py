@@ -15,8 +15,8 @@ NAME = 26
 BETTER, WORSE, EVEN = "#2f7fd1", "#d9730d", "#8b939e"
 STEP, TEXT_ROOM = (22, 40), 30
 WIDE = 620
-AXIS, ROW, ARM, GROUP = 640, 19, 14, 9
-"""Of the rank diagram, in pixels: its axis, a row of names, the step to a name's line, between two bars."""
+AXIS, ROW, GROUP = 560, 19, 9
+"""Of the rank diagram, in pixels: its axis, a row of names, from one bar to the next."""
 
 
 def short(name: str) -> str:
@@ -107,11 +107,11 @@ def rank_chart(
     return _drawn(lines, texts, (low, high), height, difference is not None)
 
 
-def _drawn(lines: list, texts: list, span: tuple[int, int], height: int, room: bool) -> str:
+def _drawn(lines: list, texts: list, span: tuple[int, int], height: int, tested: bool) -> str:
     colours = {"ink": INK, "bar": COLOURS[0], "mark": COLOURS[1]}
     frame = pd.DataFrame(lines, columns=["x", "y", "x2", "y2", "kind", "width"])
     frame["colour"] = frame["kind"].map(colours)
-    above = -44 if room else -4
+    above = -44 if tested else -4
     y_scale = alt.Scale(domain=[height, above], nice=False, zero=False)
     every = max(1, (span[1] - span[0]) // 12)
     axis = alt.Axis(
@@ -119,10 +119,13 @@ def _drawn(lines: list, texts: list, span: tuple[int, int], height: int, room: b
         values=list(range(span[0], span[1] + 1, every)),
         grid=False,
         offset=above,
-        title="mean rank",
+        title=None,
         format="d",
     )
-    x = alt.X("x:Q", scale=alt.Scale(domain=list(span), nice=False, zero=False), axis=axis)
+    # Names stand beside the axis: room for them as a reader's font may need it.
+    room = 7.4 * max((len(said) for _, _, said, _ in texts), default=0) + 10
+    scale = alt.Scale(domain=list(span), range=[room, room + AXIS], nice=False, zero=False)
+    x = alt.X("x:Q", scale=scale, axis=axis)
     y = alt.Y("y:Q", scale=y_scale, axis=None)
     rules = (
         alt.Chart(frame)
@@ -145,4 +148,4 @@ def _drawn(lines: list, texts: list, span: tuple[int, int], height: int, room: b
             .mark_text(align=align, baseline="middle", dx=shift, fontSize=12, color=INK, clip=False)
             .encode(x=x, y=y, text="said:N")
         )
-    return svg(alt.layer(*layers).properties(width=AXIS, height=height - above))
+    return svg(alt.layer(*layers).properties(width=AXIS + 2 * room, height=height - above))

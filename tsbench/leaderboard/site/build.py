@@ -30,7 +30,7 @@ from .pages.task import task_context
 from .view import View, compare_href, model_href, scenarios_href, task_href, views_of
 
 HERE = Path(__file__).parent
-ASSETS = ("board.css", "sort.js", "filter.js", "compare.js", "explorer.js")
+ASSETS = ("board.css", "icon.svg", "sort.js", "filter.js", "compare.js", "explorer.js")
 BUNDLE = "vega.js"
 """Vega, Vega-Lite and vega-embed with the interpreter, as vl-convert ships them; for the explorer only."""
 

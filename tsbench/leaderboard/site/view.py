@@ -112,8 +112,11 @@ class View:
 
     def record(self, entry: str, task: str) -> str:
         """Address of the page with the Results of an entry on a task; empty where there are none."""
-        found = self.results(entry, task)
-        return record_href(found[0].result) if found else ""
+        return self._records.get((entry, task), "")
+
+    @cached_property
+    def _records(self) -> dict[tuple[str, str], str]:
+        return {key: record_href(found[0].result) for key, found in self.collection.by_task.items()}
 
     def relative(self, entry: str, task: str, condition: str) -> float:
         """Error relative to the baseline's in the same cell, clipped; NaN where one of the two is missing."""

@@ -82,19 +82,16 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
 def _strength(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
     """Where an entry is strong and weak: its error against the baseline's, and its place, in each cell."""
     ranked = view.standings.ranked
-    places = pd.DataFrame(ranks(ranked.to_numpy(float)), index=ranked.index, columns=ranked.columns)
+    places = ranks(ranked.to_numpy(float))  # (cell, entry)
+    there = (~np.isnan(places)).sum(axis=1)
     for entry in entries:
+        column = places[:, ranked.columns.get_loc(entry.name)]
         rows = []
-        for task, condition in ranked.index:
+        for (task, condition), place, others in zip(ranked.index, column, there, strict=True):
             state, _ = view.states.get((entry.name, task, condition), ("", ""))
             relative = view.relative(entry.name, task, condition)
-            if state != "value" or math.isnan(relative):
-                continue
-            place, there = (
-                places.loc[(task, condition), entry.name],
-                places.loc[(task, condition)].notna().sum(),
-            )
-            rows.append((task, condition, relative, place, int(there)))
+            if state == "value" and not math.isnan(relative):
+                rows.append((task, condition, relative, float(place), int(others)))
         if not rows or entry.name == view.collection.baseline:
             continue
         rows.sort(key=lambda row: row[2])
