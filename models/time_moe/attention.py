@@ -15,19 +15,25 @@ class Cache:
         sequences: batch size.
         capacity: steps that will be seen altogether.
         like: a tensor whose device and dtype the cache takes.
+        attended: which of the first steps hold a value, shape (sequence, step); None where all do.
 
     Attributes:
         length: steps seen so far.
     """
 
     def __init__(
-        self, configuration: Configuration, sequences: int, capacity: int, like: torch.Tensor
+        self,
+        configuration: Configuration,
+        sequences: int,
+        capacity: int,
+        like: torch.Tensor,
+        attended: torch.Tensor | None = None,
     ) -> None:
         shape = (sequences, configuration.num_attention_heads, capacity, configuration.head_width)
         layers = range(configuration.num_hidden_layers)
         self.keys = [like.new_empty(shape) for _ in layers]
         self.values = [like.new_empty(shape) for _ in layers]
-        self.length, self.capacity = 0, capacity
+        self.length, self.capacity, self.attended = 0, capacity, attended
 
     def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Note a block's keys and values (sequence, head, step, width); returns those of all steps."""
@@ -61,7 +67,7 @@ class Attention(nn.Module):
         Args:
             tokens: shape (sequence, step, width).
             rotation: cosine and sine of `rotation_of` for these steps.
-            mask: of `later_mask`, or None where nothing is cached.
+            mask: of `mask_of`, or None for the plain causal one.
             cache: of the earlier steps, which gets these.
 
         Returns:
@@ -107,9 +113,28 @@ def rotate(heads: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor]) -> 
     return heads * cosine + torch.cat([-second, first], dim=-1) * sine
 
 
-def later_mask(cached: int, steps: int, device: torch.device) -> torch.Tensor | None:
-    """Which of all steps each new one may see, shape (new step, step); None where none is cached."""
-    if cached == 0:
+def mask_of(
+    cached: int, steps: int, attended: torch.Tensor | None, device: torch.device
+) -> torch.Tensor | None:
+    """Which of all steps each new one may see: earlier ones that hold a value, and itself.
+
+    Args:
+        cached: steps before the new ones.
+        steps: new ones.
+        attended: which of the first steps hold a value, shape (sequence, step); None where all do. Steps
+            after these do.
+        device: where the mask is needed.
+
+    Returns:
+        Shape (new step, step) or (sequence, 1, new step, step); None for the plain causal mask.
+    """
+    if cached == 0 and attended is None:
         return None
-    new = torch.arange(cached, cached + steps, device=device)
-    return torch.arange(cached + steps, device=device) <= new[:, None]
+    new = torch.arange(cached, cached + steps, device=device)[:, None]
+    every = torch.arange(cached + steps, device=device)
+    if attended is None:
+        return every <= new
+    later = max(cached + steps - attended.shape[1], 0)
+    held = functional.pad(attended, (0, later), value=True)[:, : cached + steps]
+    # A step always sees itself: a softmax over nothing has no value.
+    return ((every <= new) & held[:, None, None, :]) | (every == new)

@@ -4,7 +4,7 @@ Time-MoE paper, section 3.2.3 and algorithm 1; greedy as in the official code. T
 makes each forward pass cost only its own steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -39,7 +39,15 @@ def schedule(horizon: int, lengths: Sequence[int]) -> tuple[int, ...]:
 
 @torch.no_grad()
 def generate(
-    backbone: Backbone, heads: nn.ModuleList, series: torch.Tensor, horizon: int, *, cached: bool = True
+    backbone: Backbone,
+    heads: nn.ModuleList,
+    series: torch.Tensor,
+    horizon: int,
+    *,
+    cached: bool = True,
+    attended: torch.Tensor | None = None,
+    outputs: int = 1,
+    point: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Forecast of sequences.
 
@@ -49,21 +57,28 @@ def generate(
         series: shape (sequence, step), in the space of the network.
         horizon: steps to forecast.
         cached: keep keys and values; without, the whole sequence is read at each step of the schedule.
+        attended: which steps of `series` hold a value, shape (sequence, step); None where all do.
+        outputs: numbers that the heads give for each step.
+        point: the value that is fed back, shape (sequence, step), from numbers (output, sequence, step);
+            None where there is one number, which is the value.
 
     Returns:
-        Shape (sequence, horizon).
+        Shape (sequence, output × horizon): the steps of the first number, then those of the next.
     """
     configuration = backbone.configuration
     plan = schedule(horizon, configuration.horizon_lengths)
     fed = sum(configuration.horizon_lengths[head] for head in plan[:-1])
-    cache = Cache(configuration, len(series), series.shape[1] + fed, series) if cached else None
+    cache = Cache(configuration, len(series), series.shape[1] + fed, series, attended) if cached else None
     made: list[torch.Tensor] = []
-    new = series
+    new = whole = series
     for head in plan:
-        hidden = backbone(new, cache).hidden[:, -1]
-        made.append(heads[head](hidden))  # (sequence, length of the head)
-        new = made[-1] if cached else torch.cat([series, *made], dim=1)
-    return torch.cat(made, dim=1)[:, :horizon]
+        hidden = backbone(new, cache, None if cached else attended).hidden[:, -1]
+        numbers = heads[head](hidden).unflatten(1, (outputs, -1))  # (sequence, output, length of the head)
+        made.append(numbers)
+        new = numbers[:, 0] if point is None else point(numbers.transpose(0, 1))
+        if not cached:
+            new = whole = torch.cat([whole, new], dim=1)
+    return torch.cat(made, dim=2)[..., :horizon].flatten(1)
 
 
 def sequences_at_once(configuration: Configuration, steps: int) -> int:

@@ -4,7 +4,7 @@ Time-MoE paper, section 3.2.3, eqs. 9-12. Masks leave out what padding or missin
 windows that are packed from several sequences have none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
@@ -14,6 +14,14 @@ from .network import Encoded
 
 DELTA = 2.0
 
+Each = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Loss of each value, shape of the labels, from the forecast of a head and the labels."""
+
+
+def huber(forecast: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Huber loss of each value, with the threshold of the paper's eq. 9."""
+    return functional.huber_loss(forecast, labels, reduction="none", delta=DELTA)
+
 
 def objective(
     encoded: Encoded,
@@ -22,6 +30,7 @@ def objective(
     configuration: Configuration,
     mask: torch.Tensor | None = None,
     attended: torch.Tensor | None = None,
+    each: Each = huber,
 ) -> torch.Tensor:
     """Mean over the heads of their Huber losses, plus the weighted balance loss; paper, eq. 12.
 
@@ -34,26 +43,28 @@ def objective(
             as the official code does.
         attended: which tokens the balance counts, shape (sequence, step); None counts all, padding too, as
             the official training does.
+        each: loss of each value.
 
     Returns:
         A scalar.
     """
-    each = torch.stack([horizon_loss(forecast, labels, mask) for forecast in forecasts])
+    losses = torch.stack([horizon_loss(forecast, labels, mask, each) for forecast in forecasts])
     if not configuration.apply_aux_loss or not encoded.router_logits:
-        return each.mean()
+        return losses.mean()
     balance = balance_loss(encoded.router_logits, configuration.num_experts_per_tok, attended)
-    return each.mean() + configuration.router_aux_loss_factor * balance
+    return losses.mean() + configuration.router_aux_loss_factor * balance
 
 
 def horizon_loss(
-    forecast: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None = None
+    forecast: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None = None, each: Each = huber
 ) -> torch.Tensor:
-    """Huber loss (threshold 2) of one head: from step t it forecasts labels t, …, t + horizon − 1.
+    """Loss of one head: from step t it forecasts labels t, …, t + horizon − 1.
 
     Args:
-        forecast: shape (sequence, step, horizon).
+        forecast: shape (sequence, step, horizon), or (output, sequence, step, horizon) where `each` takes so.
         labels: shape (sequence, step); zeros follow its end.
         mask: which labels count, shape (sequence, step); those after the end then do not.
+        each: loss of each value.
 
     Returns:
         A scalar: the mean over what counts, 0 where nothing does.
@@ -61,10 +72,10 @@ def horizon_loss(
     horizon = forecast.shape[-1]
     target = ahead(labels, horizon)
     if mask is None:
-        return functional.huber_loss(forecast, target, delta=DELTA)
+        return each(forecast, target).mean()
     counted = ahead(mask.to(forecast.dtype), horizon)
     # A label that does not count may be anything, also no number: it must not reach the gradient.
-    loss = functional.huber_loss(forecast, target.where(counted > 0, 0.0), reduction="none", delta=DELTA)
+    loss = each(forecast, target.where(counted > 0, 0.0))
     return (loss * counted).sum() / counted.sum().clamp_min(1)
 
 

@@ -4,8 +4,9 @@ Shi et al., "Time-MoE", ICLR 2025 (arXiv 2409.16040). With given weights it fore
 fine-tuned on a task; without, it is trained on the task alone. Parameter names are the official ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,13 +14,14 @@ import torch
 from torch import nn
 
 from tsbench.contracts import InputError, TaskShape
+from tsbench.training.heads import Head
 from tsbench.training.module import NeuralForecaster
 from tsbench.training.published_folder import read_state
 
 from .checkpoint import read_configuration
 from .configuration import SIZES, Configuration
 from .generation import generate, sequences_at_once
-from .loss import objective
+from .loss import Each, huber, objective
 from .network import Backbone, heads_of, initialise
 
 BETAS = (0.9, 0.95)
@@ -51,13 +53,16 @@ class TimeMoE(NeuralForecaster):
     """Decoder of single values with sparse experts and a head for each of several horizons.
 
     In training the loss is the official objective on look-back and horizon as one sequence; validation, which
-    chooses the weights, is the error of the generated forecast in the loss of the settings.
+    chooses the weights, is the error of the generated forecast in the loss of the settings. With a
+    probabilistic loss the heads give several numbers a step, that loss takes the place of Huber's in the
+    objective, and generation goes on from the point that the numbers stand for. Steps without a value are
+    neither attended to nor normalised by.
 
     Raises:
         InputError: where look-back and horizon together exceed the positions of the network.
     """
 
-    probabilistic: ClassVar[bool] = False
+    own_numbers: ClassVar[bool] = True
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
@@ -76,11 +81,14 @@ class TimeMoE(NeuralForecaster):
         self.model = Backbone(self.configuration)
         self.lm_heads = heads_of(self.configuration)
         initialise(self, self.configuration.initializer_range)
+        self.outputs = 1
         self.weights_given = False
         self.register_load_state_dict_post_hook(_note_weights)
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Generated forecast without gradients, shape (sample, lead_time, target).
+
+        With a head its numbers, shape (sample, output × lead_time, target).
 
         Raises:
             InputError: zero-shot, where no weights were given.
@@ -90,9 +98,28 @@ class TimeMoE(NeuralForecaster):
                 "time_moe forecasts zero-shot with given weights only: add --weights, or drop zero_shot"
             )
         series, mean, spread = self._sequences(batch)
-        parts = series.split(sequences_at_once(self.configuration, self.shape.context + self.shape.horizon))
-        made = [generate(self.model, self.lm_heads, part, self.shape.horizon) for part in parts]
+        attended, unit = self._attended(batch), self._unit(batch, spread)
+        at_once = sequences_at_once(self.configuration, self.shape.context + self.shape.horizon)
+        made = [
+            generate(
+                self.model,
+                self.lm_heads,
+                series[part],
+                self.shape.horizon,
+                attended=None if attended is None else attended[part],
+                outputs=self.outputs,
+                point=None if unit is None else self._point(unit[part]),
+            )
+            for part in (slice(start, start + at_once) for start in range(0, len(series), at_once))
+        ]
         return self._targets(torch.cat(made) * spread + mean)
+
+    def adopt(self, head: Head) -> None:
+        """Give each of the horizon lengths the numbers of a probabilistic head."""
+        super().adopt(head)
+        self.outputs = head.outputs
+        self.lm_heads = heads_of(self.configuration, self.outputs)
+        initialise(self.lm_heads, self.configuration.initializer_range)
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
         """In training mode the objective of the paper, otherwise the error of the forecast; a scalar."""
@@ -101,10 +128,21 @@ class TimeMoE(NeuralForecaster):
         context, mean, spread = self._sequences(batch)
         target = batch["target"].transpose(1, 2).flatten(0, 1)  # (sequence, lead_time)
         whole = torch.cat([context, (target - mean) / spread], dim=1)
-        encoded = self.model(whole[:, :-1])
-        forecasts = [head(encoded.hidden) for head in self.lm_heads]
-        mask = self._observed(batch)[:, 1:]
-        return objective(encoded, forecasts, whole[:, 1:], self.configuration, mask)
+        held = self._observed(batch)
+        attended = None if held.all() else held
+        # What is missing of the target may be no number, and attention multiplies it by zero.
+        inputs = whole if attended is None else whole.where(held, 0.0)
+        encoded = self.model(inputs[:, :-1], attended=None if attended is None else attended[:, :-1])
+        # (output, sequence, step, length of the head)
+        forecasts = [
+            head(encoded.hidden).unflatten(-1, (self.outputs, -1)).movedim(-2, 0) for head in self.lm_heads
+        ]
+        unit = self._unit(batch, spread)
+        if unit is None:
+            each: Each = lambda forecast, labels: huber(forecast[0], labels)  # noqa: E731
+        else:
+            each = partial(self._negative_score, unit)
+        return objective(encoded, forecasts, whole[:, 1:], self.configuration, held[:, 1:], each=each)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW with the betas of the paper; the learning rate of each epoch is set by the fit."""
@@ -137,13 +175,26 @@ class TimeMoE(NeuralForecaster):
             )
         device = next(self.parameters()).device
         with torch.device("meta"):
-            backbone, heads = Backbone(found), heads_of(found)
+            backbone, heads, published = Backbone(found), heads_of(found, self.outputs), heads_of(found)
         shapes = {name: one.shape for name, one in backbone.state_dict(prefix="model.").items()}
-        shapes |= {name: one.shape for name, one in heads.state_dict(prefix="lm_heads.").items()}
+        shapes |= {name: one.shape for name, one in published.state_dict(prefix="lm_heads.").items()}
         state = read_state(folder, shapes)
         self.configuration, self.model, self.lm_heads = found, backbone, heads
-        self.load_state_dict(state, strict=True, assign=True)
+        self.load_state_dict(self.adapted(state), strict=True, assign=True)
         self.to(device).train(self.training)
+
+    def adapted(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Weights of a point forecaster for a probabilistic one: each head starts all its numbers.
+
+        Only to be fine-tuned: a zero-shot forecast of numbers that are all the same has no meaning.
+        """
+        if self.outputs == 1 or self.fits == "none":
+            return state
+        own = {name: len(one) for name, one in self.lm_heads.state_dict(prefix="lm_heads.").items()}
+        return {
+            name: one.repeat(self.outputs, 1) if own.get(name) == self.outputs * len(one) else one
+            for name, one in state.items()
+        }
 
     def _sequences(
         self, batch: Mapping[str, torch.Tensor]
@@ -153,12 +204,43 @@ class TimeMoE(NeuralForecaster):
         series = batch["context"][..., targets].transpose(1, 2).flatten(0, 1)
         if not self.window_norm:
             return series, 0.0, 1.0
-        mean = series.mean(dim=1, keepdim=True)
+        attended = self._attended(batch)
+        held = torch.ones_like(series) if attended is None else attended.to(series)
+        count = held.sum(dim=1, keepdim=True)
+        mean = (series * held).sum(dim=1, keepdim=True) / count.clamp_min(1)
         # Unbiased, as in the official example; a look-back that changes by rounding alone is only centred.
-        steps = max(series.shape[1] - 1, 1)
-        spread = ((series - mean).square().sum(dim=1, keepdim=True) / steps).sqrt()
+        centred = (series - mean) * held
+        spread = (centred.square().sum(dim=1, keepdim=True) / (count - 1).clamp_min(1)).sqrt()
         spread = torch.where(spread > ROUNDING * mean.abs(), spread, 1.0)
-        return (series - mean) / spread, mean, spread
+        return centred / spread, mean, spread
+
+    def _attended(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """Which steps of each look-back hold a value, shape (sequence, step); None where all do."""
+        observed = batch.get("observed")
+        if observed is None:
+            return None
+        held = observed[..., list(self.shape.target_index)].transpose(1, 2).flatten(0, 1)
+        return None if held.all() else held
+
+    def _unit(self, batch: Mapping[str, torch.Tensor], spread: torch.Tensor | float) -> torch.Tensor | None:
+        """The head's unit of each look-back in the network's space, shape (sequence, 1); None without."""
+        if self.probabilistic_head is None:
+            return None
+        raw = self.probabilistic_head.spread(batch["context"], batch.get("observed"))  # (sample, 1, target)
+        return raw.transpose(1, 2).flatten(0, 1) / spread
+
+    def _point(self, unit: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What is fed back of the numbers (output, sequence, step), shape (sequence, step)."""
+        head = self.probabilistic_head
+        assert head is not None
+        return lambda numbers: head.point(numbers[..., None], unit[:, :, None])[..., 0]
+
+    def _negative_score(
+        self, unit: torch.Tensor, forecast: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Loss of the head: of numbers (output, sequence, step, horizon), shape of the labels."""
+        assert self.probabilistic_head is not None
+        return self.probabilistic_head.loss(forecast, labels, unit[:, :, None])
 
     def _targets(self, forecast: torch.Tensor) -> torch.Tensor:
         """Sequences (sequence, lead_time) back as (sample, lead_time, target)."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .attention import Attention, Cache, later_mask, rotation_of
+from .attention import Attention, Cache, mask_of, rotation_of
 from .configuration import Configuration
 from .experts import SparseExperts, SwiGLU
 
@@ -41,18 +41,22 @@ class Backbone(nn.Module):
         )
         self.norm = nn.RMSNorm(width, eps=epsilon)
 
-    def forward(self, series: torch.Tensor, cache: Cache | None = None) -> Encoded:
+    def forward(
+        self, series: torch.Tensor, cache: Cache | None = None, attended: torch.Tensor | None = None
+    ) -> Encoded:
         """States of the steps; each depends on its own and earlier steps alone.
 
         Args:
             series: shape (sequence, step).
-            cache: of earlier steps, which these follow; it gets these too.
+            cache: of earlier steps, which these follow; it gets these too, and knows which hold a value.
+            attended: without a cache, which steps hold a value, shape (sequence, step); None where all do.
+                No other step depends on one that holds none.
         """
         start, steps = cache.length if cache else 0, series.shape[1]
         chosen = self.configuration
         tokens = self.embed_layer(series[..., None])  # (sequence, step, width)
         rotation = rotation_of(start, steps, chosen.head_width, chosen.rope_theta, tokens)
-        mask = later_mask(start, steps, tokens.device)
+        mask = mask_of(start, steps, cache.attended if cache else attended, tokens.device)
         router_logits: list[torch.Tensor] = []
         for block in self.layers:
             tokens, logits = block(tokens, rotation, mask, cache)
@@ -118,10 +122,13 @@ class Head(nn.Module):
         return self.out_layer(hidden)
 
 
-def heads_of(configuration: Configuration) -> nn.ModuleList:
-    """One head for each horizon length."""
+def heads_of(configuration: Configuration, outputs: int = 1) -> nn.ModuleList:
+    """One head for each horizon length; it gives so many numbers a step, the steps of one after another's.
+
+    A point forecast has one, as published.
+    """
     return nn.ModuleList(
-        Head(configuration.hidden_size, horizon) for horizon in configuration.horizon_lengths
+        Head(configuration.hidden_size, outputs * horizon) for horizon in configuration.horizon_lengths
     )
 
 

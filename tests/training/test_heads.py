@@ -1,5 +1,7 @@
 """Heads: the same numbers of a model as quantiles or as a distribution, against GluonTS, scipy and laws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -230,3 +232,26 @@ def test_a_model_that_reads_its_horizons_covariates_refuses_a_probabilistic_loss
 
     with pytest.raises(InputError, match="Ahead makes point forecasts only where it reads covariates"):
         build(Ahead, SHAPE, None, 0, "quantile")
+
+
+@pytest.mark.parametrize("loss", HEADS)
+def test_the_point_that_a_model_reads_is_the_centre_of_its_forecast(loss):
+    head = HEADS[loss](SHAPE)
+    numbers, spread = numbers_of(head)
+
+    found = head.point(numbers, spread)
+
+    median = numbers.median(dim=0).values  # five levels, the third is 0.5
+    expected = median if loss == "quantile" else head.distribution(numbers, spread).mean
+    torch.testing.assert_close(found, expected)
+
+
+def test_without_a_median_it_lies_between_the_levels_beside_it():
+    shape = replace(SHAPE, quantiles=(0.1, 0.4, 0.8))
+    numbers = torch.tensor([0.0, 1.0, 5.0]).reshape(3, 1, 1, 1).expand(3, 2, 7, 2)
+
+    found = HEADS["quantile"](shape).point(numbers, torch.ones(2, 1, 2))
+
+    torch.testing.assert_close(found, torch.full((2, 7, 2), 2.0))  # a quarter of the way from 0.4 to 0.8
+    upper = replace(SHAPE, quantiles=(0.6, 0.9))
+    assert torch.equal(HEADS["quantile"](upper).point(numbers[1:], spread=torch.ones(2, 1, 2)), numbers[1])

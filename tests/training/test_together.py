@@ -15,7 +15,7 @@ from tsbench.training.checkpoint import BEST_WEIGHTS
 from tsbench.training.module import NeuralForecaster
 from tsbench.training.settings import TrainingSettings
 from tsbench.training.source import TaskSource
-from tsbench.training.together import can_stack, fit_together
+from tsbench.training.together import can_stack, fit_together, pays
 from tsbench.training.weights import weights_hash
 
 SEEDS = (0, 1, 7)
@@ -278,6 +278,19 @@ def test_a_stack_neither_reads_nor_changes_the_global_generator(fits):
 def test_a_batch_larger_than_the_training_part_cannot_be_dropped(fits):
     with pytest.raises(InputError, match="301 training cases make no batch of 400"):
         together(fits(batch_size=400, drop_last=True))
+
+
+def test_a_stack_pays_only_where_a_step_is_overhead_more_than_arithmetic(open_waves):
+    data, settings = open_waves(), TrainingSettings(batch_size=64)
+
+    def stack_pays(device, **hyperparameters):
+        chosen = TPGN.Hyperparameters(**hyperparameters)
+        model = build(TPGN, data.shape(48), chosen, 0)
+        return pays(model, TaskSource(data, 48, 0, settings=settings, uses=model.uses, device=device))
+
+    assert stack_pays("cpu", d_model=2)
+    assert not stack_pays("cpu", d_model=256)
+    assert stack_pays("cuda", d_model=256)
 
 
 def test_only_models_that_allow_it_are_stacked(open_waves):

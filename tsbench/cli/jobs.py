@@ -158,7 +158,7 @@ def run(
 ) -> None:
     """Fit and evaluate a model on a task, or run a whole suite."""
     if task is None and given["data"] is None:
-        _run_suite(model, given["seeds"], _conduct(given), as_json)
+        _run_suite(model, given["seeds"], conduct_of(given), as_json)
     else:
         _print_results(_run_jobs(model, task, given, "run"), as_json)
 
@@ -189,8 +189,8 @@ def _pretrain(model: str, task: str | None, corpus: Path, given: dict[str, Any],
         model,
         corpus,
         seeds=_seeds(given["seed"], given["seeds"]),
-        options=_options(given),
-        conduct=_conduct(given),
+        options=options_of(given),
+        conduct=conduct_of(given),
     )
     if as_json:
         output.as_json(
@@ -330,8 +330,8 @@ def _run_jobs(model: str, task: str | None, given: dict[str, Any], stage: "Stage
         model,
         _task(task, given),
         seeds=_seeds(given["seed"], given["seeds"]),
-        options=_options(given),
-        conduct=_conduct(given),
+        options=options_of(given),
+        conduct=conduct_of(given),
         stage=stage,
     )
 
@@ -353,7 +353,8 @@ def _task(name: str | None, given: dict[str, Any]) -> "str | Task":
     return user_task(data, horizon, period=period, targets=tuple(targets) if targets else None)
 
 
-def _options(given: dict[str, Any]) -> "Options":
+def options_of(given: dict[str, Any]) -> "Options":
+    """The options of jobs that a command was given."""
     from tsbench.jobs.job import Options
 
     same = ("context", "weights", "fine_tune", "device", "threads", "batch_size", "drop_last")
@@ -365,7 +366,8 @@ def _options(given: dict[str, Any]) -> "Options":
     )
 
 
-def _conduct(given: dict[str, Any]) -> "Conduct":
+def conduct_of(given: dict[str, Any]) -> "Conduct":
+    """How a command's jobs are carried out."""
     from tsbench.jobs.run import Conduct
 
     same = ("fresh", "one_by_one", "wait", "save_forecasts", "track")

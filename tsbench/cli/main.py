@@ -10,7 +10,7 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import audit, board, data, forecast, jobs, request, results, show
+from . import audit, board, data, fev, forecast, jobs, request, results, show
 from .output import note, one_line
 
 INTERRUPTED = 130
@@ -28,6 +28,7 @@ jobs.register(app)
 request.register(app)
 audit.register(app)
 forecast.register(app)
+fev.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(board.app, name="board")
 app.add_typer(results.app, name="results")

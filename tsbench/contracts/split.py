@@ -100,8 +100,9 @@ class RollingSplit(Strict):
     """Values at the end of each series that belong to no part."""
     shortest_context: int = Field(default=1, ge=1)
     """Values of the series that a forecast origin has before it, at least; a longer look-back is padded."""
-    short_series: Literal["refuse", "leave_out"] = "refuse"
-    """What becomes of data with a series that is too short for all of its test windows."""
+    short_series: Literal["refuse", "leave_out", "leave_windows_out"] = "refuse"
+    """What becomes of data with a series that is too short for all of its test windows: they are refused, the
+    series has no test window, or it has those windows that have `shortest_context` values before them."""
     cut_within: int | None = Field(default=None, ge=1)
     """Training by gradient sees in each epoch one random origin of each series, among the last so many values
     of its training part (targets may reach over the end of it, and are masked there); by default every

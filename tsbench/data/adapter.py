@@ -5,6 +5,9 @@ and `build_part(request, part) -> xarray.Dataset`. Parts follow each other along
 data variables; whatever does not have that dimension is the same in every part. They are built in any order,
 in several processes, and go on after an interruption: a part depends on nothing but the request and its name.
 
+The adapter of a family of data sets may have `read_source(name, files) -> (parameters, files)`, where what
+the user names only declares a data set: it gives the parameters of the build, and the files of the values.
+
 The Dataset that an adapter returns for time series: data variables with dimension `time` (or `time`,
 `channel`), each with CF `units` and `long_name`; `time` is a datetime64 coordinate (or an integer index).
 Series of different length are a contiguous ragged array as in CF 1.11, section 9.3.3: `value(observation)`

@@ -98,6 +98,14 @@ class CollectionData(TaskData):
         """Test windows of a series."""
         return self._split.window_count(self.collection.sizes, self.task.horizon)
 
+    def unit_of_cases(self) -> torch.Tensor | None:
+        """Units are series: the number of each case's, where some series have fewer windows than others."""
+        if self._split.short_series != "leave_windows_out":
+            return None
+        counts = torch.from_numpy(self._origins["test"][1])
+        counts = counts[counts > 0]
+        return torch.arange(len(counts)).repeat_interleave(counts)
+
     def shape(self, context: int) -> TaskShape:
         """What a model of that look-back is built for."""
         known = (*self.held.calendar, *self.collection.known.names)
@@ -232,22 +240,24 @@ class CollectionData(TaskData):
         """Split → position of each series' first origin, number of origins, and steps between them."""
         split, horizon = self._split, self.task.horizon
         test, training_end = self._borders
-        tested = test >= split.shortest_context
-        step, shortest = split.step or horizon, split.shortest_context
+        step, shortest, windows = split.step or horizon, split.shortest_context, self.unit_windows
+        left_out = np.where(test >= shortest, 0, windows)
+        if split.short_series == "leave_windows_out":
+            left_out = np.clip(-((test - shortest) // step), 0, windows)
         # A validation origin without enough values before it is left out; those after it are kept.
         missing = np.clip(-((training_end - shortest) // step), 0, split.validation)
         last = training_end - horizon
         return {
             "train": (np.full_like(test, shortest), np.clip(last - shortest + 1, 0, None), 1),
             "validation": (training_end + missing * step, split.validation - missing, step),
-            "test": (test, np.where(tested, self.unit_windows, 0), step),
+            "test": (test + left_out * step, windows - left_out, step),
         }
 
 
 def _refuse_short(collection: SeriesCollection, task: Task, test: np.ndarray) -> None:
     assert isinstance(task.split, RollingSplit)
     short = np.flatnonzero(test < task.split.shortest_context)
-    if not len(short) or task.split.short_series == "leave_out":
+    if not len(short) or task.split.short_series != "refuse":
         return
     one = int(short[0])
     needed = collection.sizes[one] - test[one] + task.split.shortest_context

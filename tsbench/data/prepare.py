@@ -109,11 +109,14 @@ def prepare(
     if entry.card.family and source is None:
         return _of_family(entry, path)
     files = find_files(entry, source, path.parent / "downloads", allow_other_checksum)
+    parameters = entry.variant.parameters
+    if entry.card.family and hasattr(adapter := registry.adapter(entry), "read_source"):
+        parameters, files = adapter.read_source(name, files)
     provenance = Provenance(
         dataset=name,
         adapter=entry.card.name,
         generator_version=entry.card.generator_version,
-        parameters=entry.variant.parameters,
+        parameters=parameters,
         size=size,
         seed=seed if generated else None,
         files={published: sha256(file) for published, file in files.items()},

@@ -86,8 +86,12 @@ class TaskData(ABC):
 
     @property
     def unit_windows(self) -> int:
-        """Test cases in one independent unit."""
+        """Test cases in one independent unit; the most, where units differ."""
         return self.task.unit_windows
+
+    def unit_of_cases(self) -> torch.Tensor | None:
+        """Independent unit of each test case, int64, shape (case,); None: `unit_windows` cases each."""
+        return None
 
     @cached_property
     def seasonal_error(self) -> torch.Tensor:

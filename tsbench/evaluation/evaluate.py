@@ -219,14 +219,16 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
                 f"{task.id}: {one.name} ranks nothing, since it should be near {one.nominal:g}; take another "
                 "primary metric"
             )
+    unit_of = data.unit_of_cases()
     return Tally(
         scenario,
         metrics,
         task.primary,
         data.targets,
         task.horizon,
-        units=-(-cases // data.unit_windows),
+        units=-(-cases // data.unit_windows) if unit_of is None else int(unit_of.max()) + 1,
         unit_windows=data.unit_windows,
+        unit_of=unit_of,
         cluster=data.cluster(scenario),
         quantiles=task.quantiles,
     )

@@ -39,6 +39,7 @@ class Tally:
         unit_windows: cases in a unit.
         cluster: of the scenario's units; the data set by default.
         quantiles: levels of the metrics that name none of their own.
+        unit_of: unit of each case, int64, shape (case,), where units differ in their number of cases.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class Tally:
         unit_windows: int,
         cluster: str | None = None,
         quantiles: Sequence[float] = DECILES,
+        unit_of: torch.Tensor | None = None,
     ) -> None:
         self.scenario, self.metrics, self.primary, self.targets = scenario, metrics, primary, targets
-        self.unit_windows = unit_windows
+        self.unit_windows, self.unit_of = unit_windows, unit_of
         self.cluster = cluster or scenario.dataset
         self.quantiles = tuple(quantiles)
         self.by_lead_and_variable: dict[Key, Sums] = {
@@ -174,7 +176,8 @@ class Tally:
                 by_case = statistics.sum(dim=2)  # (statistic, sample, channel)
                 if self.by_unit.shape[2] == 1:
                     by_case = statistics.sum(dim=(2, 3))[..., None]
-                self.by_unit.index_add_(1, cases // self.unit_windows, by_case)
+                units = cases // self.unit_windows if self.unit_of is None else self.unit_of[cases]
+                self.by_unit.index_add_(1, units, by_case)
 
     def _statistics(
         self, metric: Metric, reading: Reading, observed: torch.Tensor, scale: torch.Tensor

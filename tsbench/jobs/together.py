@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tsbench import atomic
 from tsbench.training.cost import measure
-from tsbench.training.together import can_stack, fit_together
+from tsbench.training.together import can_stack, fit_together, pays
 
 from .attempts import Attempts
 from .execute import Execution
@@ -35,13 +35,14 @@ def fit_jobs_together(jobs: Sequence[Job], folder: Path, progress: bool = False)
 
     Returns:
         Seed → execution whose model is fitted and whose fit is recorded; empty where the model cannot be
-        stacked as it was set up, and without a seed whose training diverged, whose own fit will say so.
+        stacked as it was set up, or would gain nothing, and without a seed whose training diverged, whose
+        own fit will say so.
 
     Raises:
         InputError: for wrong options, or a damaged checkpoint.
     """
     first = Execution(jobs[0], progress)
-    if not first.fits or not can_stack(first.model):
+    if not first.fits or not can_stack(first.model) or not pays(first.model, first.source()):
         return {}
     executions = [first, *(Execution(job, progress, first.data) for job in jobs[1:])]
     for execution in executions:

@@ -181,6 +181,8 @@ def mean_over_cells(values: Floats, weights: Floats | None) -> Floats:
     """
     there = ~np.isnan(values)
     weight = np.ones(values.shape[-2]) if weights is None else weights
+    if values.ndim == 2 and there.all():
+        return weight @ values / weight.sum(axis=-1, keepdims=True)
     known = np.where(there, values, 0.0)
     if values.ndim == 2:
         total, summed = weight @ there, weight @ known

@@ -71,6 +71,15 @@ class Head(ABC):
             generator: where they are drawn from.
         """
 
+    @abstractmethod
+    def point(self, numbers: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """One value of each step, shape (sample, lead_time, target), for a model that reads its own forecast.
+
+        Args:
+            numbers: shape (output, sample, lead_time, target).
+            spread: of the look-back, shape (sample, 1, target).
+        """
+
     @property
     def widened(self) -> TaskShape:
         """The shape that a model is built for, so that it gives every number of every step."""
@@ -123,6 +132,15 @@ class QuantileHead(Head):
     ) -> Forecast:
         """Quantiles, sorted where they cross (Chernozhukov, Fernández-Val and Galichon 2010)."""
         return Forecast(numbers.sort(dim=0).values, "quantiles", self.shape.quantiles)
+
+    def point(self, numbers: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """The median, between the two levels beside it; the nearest level where there is but one side."""
+        levels, sorted_ = self.shape.quantiles, numbers.sort(dim=0).values
+        above = sum(level < 0.5 for level in levels)
+        if above in (0, len(levels)):
+            return sorted_[min(above, len(levels) - 1)]
+        share = (0.5 - levels[above - 1]) / (levels[above] - levels[above - 1])
+        return torch.lerp(sorted_[above - 1], sorted_[above], share)
 
 
 class DistributionHead(Head):
@@ -188,6 +206,10 @@ class StudentTHead(DistributionHead):
         standard = torch.lerp(table[:, left], table[:, left + 1], share)
         return location + scale * standard
 
+    def point(self, numbers: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """The location, mean and median at once."""
+        return numbers[0]
+
     def _parameters(
         self, numbers: torch.Tensor, spread: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -227,6 +249,11 @@ class GaussianMixtureHead(DistributionHead):
                 low, high = torch.where(below < level, middle, low), torch.where(below < level, high, middle)
             found.append((low + high) / 2)
         return torch.stack(found)
+
+    def point(self, numbers: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """The mean."""
+        means, _, logits = self._parameters(numbers, spread)
+        return (logits.softmax(dim=-1) * means).sum(dim=-1)
 
     def _parameters(
         self, numbers: torch.Tensor, spread: torch.Tensor

@@ -52,7 +52,9 @@ class NeuralForecaster(pl.LightningModule):
     """Whether several seeds may be fitted together: the loss needs nothing but parameters and batch, and
     `torch.func.vmap` can map it. See `tsbench.training.together`."""
     probabilistic: ClassVar[bool] = True
-    """Whether `forward` may give any number of steps; false: point forecasts only."""
+    """Whether `forward` may give any number of steps, or `adopt` is its own; false: point forecasts only."""
+    own_numbers: ClassVar[bool] = False
+    """Whether the model is built for the task's own horizon, and `adopt` makes it give a head's numbers."""
     whole_periods: ClassVar[bool] = False
     """Whether the steps are forecast in whole periods."""
     probabilistic_head: Head | None = None
@@ -63,6 +65,10 @@ class NeuralForecaster(pl.LightningModule):
         self.shape = shape
         self.settings = TrainingSettings()
         self._losses: dict[str, list[tuple[torch.Tensor, Any]]] = {"train": [], "validation": []}
+
+    def adopt(self, head: Head) -> None:
+        """Make probabilistic forecasts, which `head` reads from what `forward` gives: its `widened` shape."""
+        self.probabilistic_head = head
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None

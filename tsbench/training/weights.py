@@ -50,6 +50,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         }
     if hasattr(module, "resize"):
         module.resize({name: one.shape for name, one in tensors.items()})  # type: ignore[operator]
+    if hasattr(module, "adapted"):
+        tensors = module.adapted(tensors)  # type: ignore[operator]
     own = module.state_dict()
     parameters = {name for name, _ in module.named_parameters()}
     filled = {name: one for name, one in own.items() if name not in parameters} | tensors

@@ -83,6 +83,8 @@ def _rolling(split: RollingSplit, task: Task) -> str:
     words += f"; the last {split.unused} values are not used" if split.unused else ""
     if split.cut_within:
         words += f"; training by gradient draws one origin a series and epoch, {split.cut_within} values back"
+    if split.short_series == "leave_windows_out":
+        words += f"; windows with less than {split.shortest_context} values before them are left out"
     if split.short_series == "leave_out":
         words += f"; series with less than {split.shortest_context} values before these are left out"
     return words

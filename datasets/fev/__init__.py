@@ -1,0 +1,1 @@
+"""Data sets of the tasks in a task file of fev."""
