@@ -87,7 +87,7 @@ function specification(found, across, split, entries) {
     mark: { type: "line", point: { filled: true, size: 55 }, strokeWidth: 2 },
     width, height: 280,
     encoding: {
-      x: { field: "x", type: quantitative ? "quantitative" : "nominal", title: across || "condition", sort: order, scale: { zero: false }, axis: { labelAngle: 0 } },
+      x: { field: "x", type: quantitative ? "quantitative" : "nominal", title: across || "condition", sort: order, scale: { zero: false }, axis: { labelAngle: 0, labelOverlap: "greedy", labelSeparation: 6 } },
       y: { field: "value", type: "quantitative", title: data.metric, scale: { zero: false } },
       color: { field: "entry", type: "nominal", scale: { domain: names, range: colours }, legend: { orient: "top", title: null, columns: wide < 500 ? 1 : 3, labelLimit: 260 } },
       tooltip: [
