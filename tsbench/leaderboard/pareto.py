@@ -18,8 +18,8 @@ def front(objectives: Floats) -> npt.NDArray[np.bool_]:
     Returns:
         Shape (entry,).
     """
-    known = ~np.isnan(objectives).any(axis=1)
+    known = np.asarray(~np.isnan(objectives).any(axis=1))
     values = np.where(known[:, None], objectives, np.inf)
-    not_worse = (values[None] <= values[:, None]).all(axis=-1)  # (entry, other): other is nowhere worse
-    better = (values[None] < values[:, None]).any(axis=-1)
-    return known & ~(not_worse & better).any(axis=1)
+    not_worse = np.all(values[None] <= values[:, None], axis=-1)  # (entry, other): other is nowhere worse
+    better = np.any(values[None] < values[:, None], axis=-1)
+    return known & ~np.any(not_worse & better, axis=1)

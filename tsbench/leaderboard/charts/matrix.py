@@ -1,6 +1,7 @@
 """Matrices and ranks of a whole board: who beats whom, and which mean ranks a test tells apart."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -51,7 +52,7 @@ def win_chart(wins: Floats, entries: Sequence[str], title: str) -> str:
     frame["name"] = [labels[str(place)] for place in frame["row"]]
     frame["other"] = [str(place + 1) for place in frame["column"]]
     room = min(230, 7.2 * max(map(len, order), default=0) + 12)
-    quiet = {"grid": False, "ticks": False, "domain": False}
+    quiet: dict[str, Any] = {"grid": False, "ticks": False, "domain": False}
     y = alt.Y("name:N", sort=order, title=None, scale=alt.Scale(domain=order, padding=0))
     y = y.axis(labelLimit=250, minExtent=room, **quiet)
     columns = [str(place + 1) for place in range(len(entries))]
@@ -85,7 +86,7 @@ def rank_chart(
         The SVG.
     """
     order = np.argsort(mean_ranks, kind="stable")
-    ordered, names = mean_ranks[order], [short(entries[place]) for place in order]
+    ordered, names = mean_ranks[order], [short(entries[int(place)]) for place in order]
     low, high = int(np.floor(ordered[0])), max(int(np.ceil(ordered[-1])), int(np.floor(ordered[0])) + 1)
     half = -(-len(names) // 2)
     top = 14 + GROUP * len(groups)
@@ -141,7 +142,8 @@ def _drawn(lines: list, texts: list, span: tuple[int, int], height: int, tested:
     )
     labels = pd.DataFrame(texts, columns=["x", "y", "said", "left"])
     layers = [rules]
-    for left, align, shift in ((True, "right", -6), (False, "left", 6)):
+    sides: tuple[tuple[bool, Any, int], ...] = ((True, "right", -6), (False, "left", 6))
+    for left, align, shift in sides:
         mine = labels[labels["left"] == left]
         layers.append(
             alt.Chart(mine)

@@ -144,7 +144,7 @@ def _write_assets(folder: Path) -> None:
     for asset in ASSETS:
         shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)
     if any(folder.glob("scenarios/*.html")):
-        bundle = kept("bundle", [], lambda: vl_convert.javascript_bundle())
+        bundle = kept("bundle", [], lambda: vl_convert.javascript_bundle(None))
         (folder / "assets" / BUNDLE).write_text(bundle, encoding="utf-8", newline="\n")
 
 

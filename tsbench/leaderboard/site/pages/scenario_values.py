@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from tsbench.contracts.result import SCORES_FILE
@@ -50,8 +51,8 @@ def _read(mine: Sequence[tuple[str, Sequence[Stored]]], metric: str) -> dict[str
         return {"scenarios": [], "leads": []}
     tables = [one[(one["metric"] == metric) & one["variable"].isna()] for one in tables]
     frame = pd.concat(tables, ignore_index=True)
-    ratio = frame["numerator"].astype(float) / frame["denominator"].astype(float)
-    frame = frame.assign(value=metric_words(metric).value(ratio.to_numpy()))
+    ratio = frame["numerator"].to_numpy(np.float64) / frame["denominator"].to_numpy(np.float64)
+    frame = frame.assign(value=metric_words(metric).value(ratio))
     totals = frame[frame["lead_time"].isna()]
     leads = frame[frame["lead_time"].notna() & (frame["condition"] == "regular")]
     return {
@@ -61,8 +62,9 @@ def _read(mine: Sequence[tuple[str, Sequence[Stored]]], metric: str) -> dict[str
 
 
 def _means(frame: pd.DataFrame, keys: list[str]) -> list[list]:
-    means = frame.groupby(keys, sort=False)["value"].mean()
-    return [[*map(_plain, key), None if pd.isna(value) else float(value)] for key, value in means.items()]
+    means = frame.groupby(keys, sort=False)["value"].mean().reset_index()
+    rows = means[[*keys, "value"]].itertuples(index=False, name=None)
+    return [[*map(_plain, key), None if pd.isna(value) else float(value)] for *key, value in rows]
 
 
 def _plain(key: object) -> object:
