@@ -31,7 +31,7 @@ from .view import View, compare_href, model_href, scenarios_href, task_href, vie
 
 HERE = Path(__file__).parent
 ASSETS = ("board.css", "icon.svg", "sort.js", "filter.js", "compare.js", "explorer.js")
-BUNDLE = "vega.js"
+BUNDLE, SNIPPET = "vega.js", "window.vegaEmbed = vegaEmbed;"
 """Vega, Vega-Lite and vega-embed with the interpreter, as vl-convert ships them; for the explorer only."""
 
 
@@ -144,7 +144,7 @@ def _write_assets(folder: Path) -> None:
     for asset in ASSETS:
         shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)
     if any(folder.glob("scenarios/*.html")):
-        bundle = kept("bundle", [], lambda: vl_convert.javascript_bundle(None))
+        bundle = kept("bundle", [], lambda: vl_convert.javascript_bundle(SNIPPET))
         (folder / "assets" / BUNDLE).write_text(bundle, encoding="utf-8", newline="\n")
 
 
