@@ -33,7 +33,7 @@ def draw_cell(profile: Profile, cell: Cell, samples: int, seed: int) -> np.ndarr
     import torch
 
     coefficients = simulator()
-    with _one_thread(), torch.no_grad():
+    with one_thread(), torch.no_grad():
         generator = torch.Generator().manual_seed(cell_seed(profile, cell, seed))
         link = coefficients.LinkSimulator(
             profile.link, cell.model, cell.delay_spread / 1e9, float(cell.speed), generator
@@ -66,7 +66,7 @@ def simulator() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums in one order, whatever the number of cores; processes are the parallelism."""
     import torch
 

@@ -38,8 +38,8 @@ class LinkSimulator:
             model=model,
             delay_spread=delay_spread,
             carrier_frequency=link.carrier,
-            ut_array=_terminal(link.carrier),
-            bs_array=_panel(link.carrier, link.array),
+            ut_array=terminal(link.carrier),
+            bs_array=panel(link.carrier, link.array),
             direction="uplink",
             min_speed=speed,
             # Without it Sionna 2.2 draws the speed from U(0, speed), since its default is 0.
@@ -142,7 +142,8 @@ class _Coefficients(ChannelCoefficientsGenerator):
         return super()._step_11_doppler_matrix(topology, aoa, aod, zoa, zod, t)
 
 
-def _terminal(carrier: float) -> PanelArray:
+def terminal(carrier: float) -> PanelArray:
+    """The terminal's array: one vertical antenna that hears all directions alike."""
     return PanelArray(
         num_rows_per_panel=1,
         num_cols_per_panel=1,
@@ -155,7 +156,8 @@ def _terminal(carrier: float) -> PanelArray:
     )
 
 
-def _panel(carrier: float, array: Array) -> PanelArray:
+def panel(carrier: float, array: Array) -> PanelArray:
+    """The base station's dual-polarised panel."""
     return PanelArray(
         num_rows_per_panel=array.rows,
         num_cols_per_panel=array.columns,

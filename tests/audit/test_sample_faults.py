@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tsbench.contracts import Forecast
-from tsbench.data import complex_noise, disturbances
+from tsbench.data import channel_estimation, complex_noise, disturbances
 from tsbench.data.cases import Batches
 from tsbench.data.normalisation import fit_part_scale
 from tsbench.data.sample_data import SampleData
@@ -60,6 +60,14 @@ def test_every_disturbance_of_responses_passes(opened, failing):
         }
         for name, level in named.items()
         for space in (["units", "normalised"] if name == "sample_awgn" else ["normalised"])
+    ]
+    pilots = {"comb": 2, "spacing": 240000, "delay_spread": 1e-7}
+    grids[:0] = [
+        {
+            "cells": cells,
+            "disturbance": {"name": name, "parameter": "snr_db", "levels": [10], "options": pilots},
+        }
+        for name in ("estimated_ls", "estimated_lmmse")
     ]
     # The same key in either space would name two scenarios.
     grids[-1]["disturbance"]["parameter"] = "level_normalised"
@@ -189,13 +197,36 @@ def test_noise_of_the_power_of_the_batch_is_found(monkeypatch, opened, failing):
     assert set(failing(opened(), "last_value")) == {"disturbances", "batch size"}
 
 
+def test_pilots_of_another_strength_than_declared_are_found(monkeypatch, opened, failing):
+    right = channel_estimation.add_white_noise
+    monkeypatch.setattr(
+        channel_estimation, "add_white_noise", lambda values, normal, level: right(values, normal, level - 3)
+    )
+    pilots = {
+        "name": "estimated_ls",
+        "parameter": "snr_db",
+        "levels": [10],
+        "options": {"comb": 2},
+    }
+    conditions = {
+        "regular": [{}],
+        "robustness": [{"disturbance": pilots}],
+        "generalisation": [{"part": "test-unseen"}],
+    }
+
+    found = failing(opened(conditions=conditions), "last_value")
+
+    assert set(found) == {"disturbances"}
+    assert "dB below the signal, declared are 10" in found["disturbances"][0]
+
+
 def test_metrics_that_are_off_by_a_factor_are_found_one_by_one(monkeypatch, opened, failing):
-    names = ["nmse", "nmse_median", "nmse_db", "sse", "se"]
+    names = ["nmse", "nmse_median", "nmse_db", "sse", "se", "beam_gain"]
     for name in names:
         right = METRICS[name]
         monkeypatch.setitem(METRICS, name, replace(right, statistic=larger(right.statistic)))
 
-    found = failing(opened(), "last_value")
+    found = failing(opened(metrics=names), "last_value")
 
     assert set(found) == {"metrics"}
     # On random numbers, then on the task's own data.

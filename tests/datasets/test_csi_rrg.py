@@ -102,7 +102,7 @@ def plain(link: Link, model: str, speed: float, samples: int) -> torch.Tensor:
 
     coefficients = channel.simulator()
     sionna.phy.config.seed = 5
-    ut, bs = coefficients._terminal(link.carrier), coefficients._panel(link.carrier, link.array)
+    ut, bs = coefficients.terminal(link.carrier), coefficients.panel(link.carrier, link.array)
     cdl = CDL(model, 100e-9, link.carrier, ut, bs, "uplink", min_speed=speed, max_speed=speed, device="cpu")
     a, tau = cdl(samples, link.symbols, link.symbol_rate)
     h = cir_to_ofdm_channel(subcarrier_frequencies(link.subcarriers, link.spacing, device="cpu"), a, tau)

@@ -94,3 +94,25 @@ def test_targets_of_the_two_modes_lie_in_different_bands():
     assert [registry.task(f"csi-rrg-{mode}").samples.target for mode in MODES] == [
         "target_uplink", "target_downlink",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["small", "tiny"])
+@pytest.mark.parametrize("mode", MODES)
+def test_estimated_histories_are_a_task_of_their_own_on_the_same_cells(mode, size):
+    base, task = (registry.task(f"csi-rrg-{mode}-{size}{ending}") for ending in ("", "-estimated"))
+    estimated = [one for one in task.scenarios() if one.condition == "robustness"]
+    cells = len({tuple(one.cell.values()) for one in task.scenarios()})
+
+    assert [one for one in task.scenarios() if one.condition == "regular"] == [
+        one for one in base.scenarios() if one.condition == "regular"
+    ]
+    assert {(one.disturbance, one.level) for one in estimated} == {
+        (name, level) for name in ("estimated_ls", "estimated_lmmse") for level in (0, 5, 10, 15, 20, 25)
+    }
+    assert len(estimated) == 12 * cells
+    # A pilot every 240 kHz, and the interval of the stored subcarriers as the data set has it.
+    profile = Profile.of_parameters(registry.dataset(task.dataset).variant.parameters)
+    spacing = profile.link.every * profile.link.spacing
+    assert {(one.options["spacing"], one.options["comb"] * spacing) for one in estimated} == {
+        (spacing, 240e3)
+    }

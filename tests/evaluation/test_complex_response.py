@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from tsbench.evaluation.metrics.complex_response import (
+    BEAM_GAIN,
     NMSE,
     NMSE_DB,
     NMSE_MEDIAN,
     SPECTRAL_EFFICIENCY,
     SQUARED_ERROR_NORM,
+    beam_gain,
     beam_rate,
     error_energy_ratio,
     normalised_squared_error,
@@ -21,7 +23,8 @@ from tsbench.training.weights import read_tensors
 
 SHAPE = (5, 4, 3, 6)  # sample, antenna, lead_time, subcarrier
 UNUSED = torch.ones(1)
-METRICS = (NMSE, NMSE_MEDIAN, NMSE_DB, SQUARED_ERROR_NORM, SPECTRAL_EFFICIENCY)
+METRICS = (NMSE, NMSE_MEDIAN, NMSE_DB, SQUARED_ERROR_NORM, SPECTRAL_EFFICIENCY, BEAM_GAIN)
+OF_ALL_ANTENNAS = (SPECTRAL_EFFICIENCY, BEAM_GAIN)
 
 
 def draw(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,7 +78,7 @@ class TestTheOfficialLosses:
 def test_statistics_are_real_with_the_antenna_last(metric):
     numerator, denominator = metric.statistic(*draw(0), UNUSED)
 
-    antennas = 1 if metric is SPECTRAL_EFFICIENCY else 4
+    antennas = 1 if metric in OF_ALL_ANTENNAS else 4
     assert numerator.shape == denominator.shape == (5, 3, antennas)
     assert numerator.dtype == denominator.dtype == torch.float64
 
@@ -172,8 +175,41 @@ def test_a_forecast_orthogonal_to_the_truth_has_no_rate():
     assert beam_rate(forecast, observed).item() == 0.0
 
 
+def test_no_beam_brings_more_power_than_the_one_that_knows_the_truth():
+    forecast, observed = draw(11)
+    received, best = beam_gain(forecast, observed, UNUSED)
+
+    assert (received < best).all()
+    assert value(BEAM_GAIN, forecast, observed) < 0
+    torch.testing.assert_close(*beam_gain(observed, observed, UNUSED))
+    assert value(BEAM_GAIN, observed, observed) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_gain_does_not_depend_on_a_complex_factor_for_each_subcarrier():
+    forecast, observed = draw(12)
+    factors = torch.tensor([1e-6, 3 - 4j, 1e5j, 1, -1, 2 + 1j], dtype=torch.complex128)
+
+    found = beam_gain(factors * forecast, observed, UNUSED)
+
+    torch.testing.assert_close(found, beam_gain(forecast, observed, UNUSED))
+
+
+def test_a_beam_that_knows_nothing_brings_the_power_of_one_antenna():
+    # Independent of the truth: in the mean 1 / antennas of the best, −6.02 dB with 4.
+    generator = torch.Generator().manual_seed(0)
+    forecast, observed = torch.randn(2, 500, 4, 2, 6, dtype=torch.complex128, generator=generator)
+
+    assert value(BEAM_GAIN, forecast, observed) == pytest.approx(10 * math.log10(1 / 4), abs=0.1)
+
+
+def test_the_gain_of_a_zero_forecast_has_no_decibels():
+    _, observed = draw(13)
+
+    assert value(BEAM_GAIN, torch.zeros_like(observed), observed) is None
+
+
 def test_metrics_say_what_they_are_for():
-    assert [one.name for one in METRICS] == ["nmse", "nmse_median", "nmse_db", "sse", "se"]
+    assert [one.name for one in METRICS] == ["nmse", "nmse_median", "nmse_db", "sse", "se", "beam_gain"]
     assert all(one.view == "csi" and one.source and one.title for one in METRICS)
-    assert [one.name for one in METRICS if one.better == "higher"] == ["se"]
+    assert [one.name for one in METRICS if one.better == "higher"] == ["se", "beam_gain"]
     assert (NMSE_MEDIAN.finish, NMSE_DB.finish) == ("median", "decibel")

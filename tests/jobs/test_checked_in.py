@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tsbench import registry
-from tsbench.contracts import InputError, Suite
+from tsbench.contracts import InputError, Suite, SuiteEntry
 from tsbench.evaluation.record import find_results, read_result
 from tsbench.jobs import checked_in
 from tsbench.jobs.checked_in import confirm, confirmed_at, held, publish, results_folder, stale
@@ -177,3 +177,33 @@ def test_seeds_of_a_model_are_among_the_suites(suite):
 
     with pytest.raises(ValidationError, match=r"last_value: seeds \[7\] are not among the suite's"):
         Suite(**declared)
+
+
+class TestAModelThatASuiteListsTwice:
+    @pytest.fixture
+    def twice(self, suite, monkeypatch):
+        """The suite with a second entry of window_mean, whose look-back is its own, and a plain name."""
+        entries = (*suite.models, SuiteEntry(model="window_mean", context=12))
+        twice = suite.model_copy(update={"models": entries, "seeds": (0,)})
+        monkeypatch.setattr(registry, "suite", lambda name: twice)
+        publish(twice, run_suite(twice, conduct=Conduct(track=False)))
+        return twice
+
+    def test_has_a_folder_for_each_entry(self, twice):
+        folders = find_results(results_folder(twice))
+
+        found = {folder.parent.name: read_result(folder).track.context for folder in folders}
+        assert found == {"last_value": 96, "window_mean": 96, "window_mean,context=12": 12}
+        assert all(map(held(twice), suite_jobs(twice)))
+
+    def test_is_confirmed_entry_by_entry(self, twice, monkeypatch):
+        for folder in find_results(results_folder(twice)):
+            if folder.parent.name == "window_mean,context=12":
+                path = folder / "result.json"
+                record = json.loads(path.read_text())
+                record["scores"]["mse"]["regular"] += 1e-3
+                path.write_text(json.dumps(record))
+        change_code(monkeypatch)
+
+        assert confirm(twice, lambda line: None) == ["window_mean,context=12"]
+        assert [one.folder.parent.name for one in stale(twice)] == ["window_mean,context=12"]

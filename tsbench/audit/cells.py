@@ -37,6 +37,11 @@ def cell_faults(subject: Subject) -> Iterator[str]:
         if not np.array_equal(found, np.flatnonzero(labels == label)):
             yield f"the {part} part has {len(found)} samples; {int((labels == label).sum())} are labelled so"
     yield from _coverage_faults(subject, data, labels)
+    for other in subject.data.values():
+        if other is not whole:
+            assert isinstance(other, SampleData)
+            unseen = open_samples(other, lambda opened, other=other: _without_values(opened, other))
+            yield from _coverage_faults(subject, unseen, _labels(unseen))
     yield from _trained_faults(subject, data, labels == split.train)
 
 
@@ -47,6 +52,8 @@ def _coverage_faults(subject: Subject, data: SampleData, labels: np.ndarray) -> 
     scored: dict[Cell, np.ndarray] = {}
     spans: dict[tuple[str, str, str], list[Cell]] = {}
     for scenario in subject.scenarios:
+        if scenario.dataset != data.name:
+            continue
         label = scenario.part or split.test
         if label in (split.train, split.validation):
             yield f"scenario {scenario.key} is scored on the part '{label}'"

@@ -181,6 +181,14 @@ def _se(n: Numbers) -> float:
     return float(np.log2(1 + 10 * matched**2).mean())
 
 
+def _beam_gain(n: Numbers) -> float:
+    """Decibels of Σ |⟨f, h⟩|² / |f|² over Σ |h|², antennas being the vectors."""
+    matched = np.abs(np.einsum("satk,satk->stk", n.point.conj(), n.observed)) / np.linalg.norm(
+        n.point, axis=1
+    )
+    return float(20 * np.log10(np.linalg.norm(matched.ravel()) / np.linalg.norm(n.observed.ravel())))
+
+
 def _percentage(n: Numbers) -> np.ndarray:
     return _error(n) / np.abs(n.observed)
 
@@ -231,4 +239,5 @@ FORMULAS: dict[str, Formula] = {
     "nmse_db": _nmse_db,
     "sse": _sse,
     "se": _se,
+    "beam_gain": _beam_gain,
 }

@@ -78,7 +78,7 @@ def _changed_futures(subject: Subject) -> Iterator[tuple[TaskData, Scenario, int
         assert data.task.samples is not None
         everywhere = np.ones(data.opened.sizes["sample"], bool) & ~_training_rows(data)
         changed = with_other_samples(data, (data.task.samples.target,), everywhere, random)
-        for scenario in scenarios:
+        for scenario in (one for one in scenarios if one.dataset == data.name):
             cases = data.test_cases(scenario, subject.context)
             for case in places(len(cases), ORIGINS):
                 yield data, scenario, case, changed

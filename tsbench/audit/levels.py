@@ -88,6 +88,15 @@ def _bursts(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) 
     return _share_fault(float(hit.any(dim=1).float().mean()), expected, len(hit))
 
 
+def _least_squares(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
+    """Power of the error at the pilots below that of the pilots, in dB."""
+    pilots = slice(None, None, int(scenario.options["comb"]))
+    before, after = (_in_space(data, scenario, one)[..., pilots] for one in (clean, disturbed))
+    power = before.abs().square().flatten(1).mean(dim=1)
+    noise = (after - before).abs().square().flatten(1).mean(dim=1)
+    return _decibel_fault(1.0, float((noise / power).mean()), scenario)
+
+
 MEASURES: dict[str, Measure] = {
     "awgn": _white_noise,
     "sample_awgn": _sample_white_noise,
@@ -95,6 +104,7 @@ MEASURES: dict[str, Measure] = {
     "missing_blocks": _missing_blocks,
     "packet_drop": _dropped_snapshots,
     "burst_noise": _bursts,
+    "estimated_ls": _least_squares,
 }
 
 

@@ -145,6 +145,8 @@ class Subject:
         parts = {split.train: SAMPLES["train"], split.validation: SAMPLES["validation"]}
         chosen = [_some(labels == label, wanted) for label, wanted in parts.items()]
         for scenario in self.spread(SCENARIOS):
+            if scenario.dataset != data.name:
+                continue
             of_cell = labels == (scenario.part or split.test)
             for name, value in scenario.cell.items():
                 of_cell = of_cell & (np.asarray(data.opened[name].values) == value)

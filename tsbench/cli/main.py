@@ -10,7 +10,7 @@ import typer
 
 from tsbench.contracts.errors import InputError, JobFailed
 
-from . import audit, board, data, fev, forecast, jobs, request, results, show
+from . import audit, board, data, fev, forecast, jobs, link, request, results, show
 from .output import note, one_line
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ request.register(app)
 audit.register(app)
 forecast.register(app)
 fev.register(app)
+link.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(board.app, name="board")
 app.add_typer(results.app, name="results")

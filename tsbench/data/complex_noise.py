@@ -28,7 +28,7 @@ def sample_awgn(
     scale: Any,
 ) -> Batch:
     """White circular Gaussian noise, `level` dB below the mean power of each sample."""
-    normal = _complex_normal(generators, batch["context"])
+    normal = complex_normal(generators, batch["context"])
     return batch.replace(context=add_white_noise(batch["context"], normal, level))
 
 
@@ -61,7 +61,7 @@ def burst_noise(
     context = batch["context"]
     steps = context.shape[2]
     occurs, starts = [], []
-    for generator, degree in zip(generators, _levels(level, len(generators)), strict=True):
+    for generator, degree in zip(generators, levels_of(level, len(generators)), strict=True):
         if not 0 < degree <= 0.5:
             raise InputError(f"burst_noise takes levels above 0 up to 0.5, not {degree:g}")
         # Published rule: a count from 0, less 1, is below the number of snapshots. NumPy counts from 1.
@@ -69,7 +69,7 @@ def burst_noise(
         starts.append(generator.integers(steps))
     occurring = torch.tensor(occurs, device=context.device)
     start = torch.tensor(starts, device=context.device)
-    normal = _complex_normal(generators, context)
+    normal = complex_normal(generators, context)
     return batch.replace(context=add_burst(context, normal, start, occurring, level))
 
 
@@ -88,7 +88,7 @@ def packet_drop(
     lost = np.stack(
         [
             (generator.random(context.shape[2], np.float32) < share)[::-1]
-            for generator, share in zip(generators, _levels(level, len(generators)), strict=True)
+            for generator, share in zip(generators, levels_of(level, len(generators)), strict=True)
         ]
     )
     dropped = drop_snapshots(context, torch.from_numpy(lost).to(context.device))
@@ -174,9 +174,14 @@ def drop_snapshots(values: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
     return values.masked_fill(lost[:, None, :, None], 0)
 
 
-def _complex_normal(generators: Sequence[np.random.Generator], context: torch.Tensor) -> torch.Tensor:
+def complex_normal(generators: Sequence[np.random.Generator], context: torch.Tensor) -> torch.Tensor:
     """N(0, 1) in each part, complex64, of the context's shape."""
     return torch.view_as_complex(_normal(generators, context, parts=2))
+
+
+def levels_of(level: float | torch.Tensor, samples: int) -> list[float]:
+    """The level of each sample."""
+    return level.tolist() if isinstance(level, torch.Tensor) else [level] * samples
 
 
 def _real_normal(generators: Sequence[np.random.Generator], context: torch.Tensor) -> torch.Tensor:
@@ -191,7 +196,3 @@ def _normal(generators: Sequence[np.random.Generator], context: torch.Tensor, pa
         backwards = generator.standard_normal((steps, elements, features, parts), np.float32)
         row[:] = backwards[::-1].swapaxes(0, 1)
     return torch.from_numpy(draws).to(context.device)
-
-
-def _levels(level: float | torch.Tensor, samples: int) -> list[float]:
-    return level.tolist() if isinstance(level, torch.Tensor) else [level] * samples

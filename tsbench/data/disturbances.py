@@ -16,6 +16,7 @@ from tsbench.contracts import InputError, Scenario
 from tsbench.contracts.conditions import PUBLISHED, Space
 
 from .batch import Batch, by_sample
+from .channel_estimation import estimated_lmmse, estimated_ls
 from .complex_noise import burst_noise, packet_drop, phase_noise, sample_awgn
 from .missing import fill_forward
 from .normalisation import Scale
@@ -143,4 +144,6 @@ DISTURBANCES: dict[str, Disturbance] = {
     "phase_noise": phase_noise,
     "burst_noise": burst_noise,
     "packet_drop": packet_drop,
+    "estimated_ls": estimated_ls,
+    "estimated_lmmse": estimated_lmmse,
 }

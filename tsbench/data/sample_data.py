@@ -267,7 +267,12 @@ class SampleData(TaskData):
         return int(np.prod(variable.shape[1:])) * variable.dtype.itemsize
 
     def _fit_scale(self) -> PartScale:
-        """The scale of the training part; kept beside the stores, since large parts take minutes to read."""
+        """The scale of the training part; kept beside the stores, since large parts take minutes to read.
+
+        Another data set without a training part is scaled as the task's own.
+        """
+        if self.dataset != self.task.dataset and not (self._labels == self._split.train).any():
+            return SampleData.open(self.task).scale
         what = [SCALE_VERSION, self.content, self.task.normalisation, self._layout.context]
         key = canonical_hash([*what, self._split.coordinate, self._split.train])
         kept = store.store_root() / ".scales" / f"{self.name}-{key}.json"

@@ -1,16 +1,19 @@
 """The Results that a suite keeps in the repository: putting them there, finding stale ones, confirming them.
 
 A Result is stale when the code that it depends on has another hash than when it was made. `confirm` repeats
-one (task, seed) for each model; where the scores are equal, the model's other Results count as confirmed at
-that hash.
+one (task, seed) for each entry; where the scores are equal, the entry's other Results count as confirmed at
+that hash. An entry's folder has the name of its model, and of its overrides where the suite lists the model
+more than once.
 """
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, Result, Suite, SuiteEntry
@@ -62,7 +65,7 @@ def publish(suite: Suite, outcomes: Sequence[Outcome], keep: bool = False) -> Pa
         for outcome in outcomes:
             if outcome.folder is None:
                 raise InputError(f"{outcome.job.label} has no Result to publish")
-            place = temporary / _place(outcome.job)
+            place = temporary / _place(suite, outcome.job)
             if place.is_dir():
                 shutil.rmtree(place)
             shutil.copytree(outcome.folder, place)
@@ -76,11 +79,36 @@ def held(suite: Suite) -> Callable[[Job], bool]:
         return lambda job: False
     places = {folder.relative_to(root) for folder in find_results(root)}
     places -= {one.folder.relative_to(root) for one in stale(suite)}
-    return lambda job: _place(job) in places
+    return lambda job: _place(suite, job) in places
 
 
-def _place(job: Job) -> Path:
-    return Path(job.task.name, job.model.name, f"seed-{job.seed}")
+def _place(suite: Suite, job: Job) -> Path:
+    mine = [entry for entry in suite.models if entry.model == job.model.name and _made_by(entry, job)]
+    # An entry without overrides fits every job of its model: the one that says most is the job's own.
+    entry = max(mine, key=lambda one: len(_overrides(one)))
+    return Path(job.task.name, _folder(suite, entry), f"seed-{job.seed}")
+
+
+def _made_by(entry: SuiteEntry, job: Job) -> bool:
+    """Whether a job has the settings that an entry asks for."""
+    return (
+        entry.context in (None, job.options.context)
+        and entry.hyperparameters.items() <= job.options.hyperparameters.items()
+        and entry.training.items() <= job.options.training.items()
+    )
+
+
+def _folder(suite: Suite, entry: SuiteEntry) -> str:
+    """Name of the folder of an entry's Results."""
+    if sum(other.model == entry.model for other in suite.models) == 1:
+        return entry.model
+    parts = [f"{name}={value}" for name, value in _overrides(entry).items()]
+    return re.sub(r"[^A-Za-z0-9_.,=+-]", "-", ",".join([entry.model, *parts]))
+
+
+def _overrides(entry: SuiteEntry) -> dict[str, Any]:
+    context = {} if entry.context is None else {"context": entry.context}
+    return context | entry.hyperparameters | entry.training
 
 
 def stale(suite: Suite) -> list[Stale]:
@@ -93,7 +121,7 @@ def stale(suite: Suite) -> list[Stale]:
     for folder in find_results(root):
         result = read_result(folder)
         now = current_code(result)
-        known = {result.provenance.code, *confirmed.get(_confirmed_key(result), [])}
+        known = {result.provenance.code, *confirmed.get(_confirmed_key(folder, result), [])}
         if now not in known:
             found.append(Stale(folder, result, now))
     return found
@@ -107,27 +135,27 @@ def current_code(result: Result) -> str:
 
 def confirmed_at(folder: Path, result: Result) -> str | None:
     """The last code hash at which a checked-in Result was confirmed; None where it never was."""
-    # Task, model and seed are folders below the one that holds the confirmations.
-    hashes = _read_confirmed(folder.parents[2]).get(_confirmed_key(result), [])
+    # Task, entry and seed are folders below the one that holds the confirmations.
+    hashes = _read_confirmed(folder.parents[2]).get(_confirmed_key(folder, result), [])
     return hashes[-1] if hashes else None
 
 
 def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
-    """Repeat one stale Result for each model; equal scores confirm the model's other Results.
+    """Repeat one stale Result for each entry; equal scores confirm the entry's other Results.
 
     Args:
         suite: the suite.
-        say: takes one line a model.
+        say: takes one line an entry.
 
     Returns:
-        Names of the models whose scores differ: these are to be run again.
+        Names of the entries whose scores differ: these are to be run again.
     """
     root = results_folder(suite)
     waiting = stale(suite)
     different: list[str] = []
-    for name in sorted({one.result.model.name for one in waiting}):
-        mine = [one for one in waiting if one.result.model.name == name]
-        entry = next((entry for entry in suite.models if entry.model == name), None)
+    for name in sorted({one.folder.parent.name for one in waiting}):
+        mine = [one for one in waiting if one.folder.parent.name == name]
+        entry = next((entry for entry in suite.models if _folder(suite, entry) == name), None)
         if entry is None:
             different.append(name)
             say(f"{name}: no longer in the suite")
@@ -139,7 +167,7 @@ def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
             continue
         confirmed = _read_confirmed(root)
         for one in mine:
-            hashes = confirmed.setdefault(_confirmed_key(one.result), [])
+            hashes = confirmed.setdefault(_confirmed_key(one.folder, one.result), [])
             if one.now not in hashes:
                 hashes.append(one.now)
         atomic.write_text(root / CONFIRMED, json.dumps(confirmed, indent=1, sort_keys=True) + "\n")
@@ -179,8 +207,8 @@ def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> floa
     )
 
 
-def _confirmed_key(result: Result) -> str:
-    return f"{result.model.name}@{result.provenance.code}"
+def _confirmed_key(folder: Path, result: Result) -> str:
+    return f"{folder.parent.name}@{result.provenance.code}"
 
 
 def _read_confirmed(root: Path) -> dict[str, list[str]]:

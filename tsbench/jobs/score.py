@@ -1,16 +1,22 @@
 """Makes a Result from a forecast that was made elsewhere; the same code checks submissions."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from tsbench import registry
 from tsbench.contracts import (
     CONDITIONS,
+    Forecast,
     InputError,
     ModelRecord,
     Result,
     ResultProvenance,
+    Scenario,
+    Task,
     TaskRecord,
     Track,
     averages,
@@ -44,14 +50,8 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     if out is not None:
         _refuse_other(out)
     scenarios, skipped = scenarios_at_hand(task, CONDITIONS)
-    # Test cases do not depend on the look-back; a look-back of one period exists in every task.
     data = {name: TaskData.open(task, name) for name in {scenario.dataset for scenario in scenarios}}
-    shapes = {}
-    for scenario in scenarios:
-        opened = data[scenario.dataset]
-        cases = len(opened.test_cases(scenario, task.period))
-        shapes[scenario.key] = opened.forecast_shape(cases, task.period)
-    saved = check_forecast(forecast, task, shapes)
+    saved = open_forecast(forecast, task, scenarios, data)
     evaluation = _tally(saved, data)
     missing = {one.key: "the forecast has no array for it" for one in scenarios if one not in saved.scenarios}
     result = Result(
@@ -88,6 +88,34 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
     return folder, result
 
 
+def open_forecast(
+    forecast: Path, task: Task, scenarios: Sequence[Scenario], data: Mapping[str, TaskData]
+) -> SavedForecast:
+    """Check a saved forecast against the shapes that its scenarios must have.
+
+    Raises:
+        InputError: where the forecast does not fit the task.
+    """
+    shapes = {}
+    for scenario in scenarios:
+        # Test cases do not depend on the look-back; a look-back of one period exists in every task.
+        cases = len(data[scenario.dataset].test_cases(scenario, task.period))
+        shapes[scenario.key] = data[scenario.dataset].forecast_shape(cases, task.period)
+    return check_forecast(forecast, task, shapes)
+
+
+def forecasts_in_metric_space(
+    saved: SavedForecast, scenario: Scenario, opened: TaskData, reader: LimitedReader
+) -> Iterator[tuple[torch.Tensor, Forecast]]:
+    """Case indices and forecasts of a scenario, in double precision, in the space of the task's scores."""
+    cases = opened.test_cases(scenario, opened.task.period)
+    for index, forecast in saved.batches(scenario, reader.read):
+        if saved.space != opened.task.space:
+            brought = cases.from_units if saved.space == "units" else cases.to_metric_space
+            forecast = replace(forecast, values=brought(forecast.values, index))
+        yield index, forecast
+
+
 def _refuse_other(out: Path) -> None:
     """Writing a Result replaces its folder, so nothing else may lie in it."""
     if not out.exists() and not out.is_symlink():
@@ -104,10 +132,7 @@ def _tally(saved: SavedForecast, data: dict[str, TaskData]) -> Evaluation:
             opened = data[scenario.dataset]
             cases = opened.test_cases(scenario, opened.task.period)
             tally = tally_for(opened.task, scenario, opened, len(cases))
-            for index, forecast in saved.batches(scenario, reader.read):
-                if saved.space != opened.task.space:
-                    brought = cases.from_units if saved.space == "units" else cases.to_metric_space
-                    forecast = replace(forecast, values=brought(forecast.values, index))
+            for index, forecast in forecasts_in_metric_space(saved, scenario, opened, reader):
                 observed, valid = cases.gather_truth(index)
                 tally.update(forecast, observed, valid, partial(cases.seasonal_error, index), index)
             evaluation.tallies.append(tally)

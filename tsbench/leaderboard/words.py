@@ -77,6 +77,9 @@ METRICS = {
     "nmse_db": MetricWords("NMSE of sums (dB)", finish="decibel"),
     "sse": MetricWords("Sum of squared errors"),
     "se": MetricWords("Spectral efficiency (bit/s/Hz)", better="higher"),
+    "beam_gain": MetricWords(
+        "Beamforming gain relative to perfect CSI (dB)", better="higher", finish="decibel"
+    ),
 }
 
 

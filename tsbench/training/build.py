@@ -36,8 +36,8 @@ def build(model: type, shape: TaskShape, hyperparameters: Any, seed: int, loss: 
     head = _head(model, shape, loss)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        own = head is None or getattr(model, "own_numbers", False)
-        built = model(shape if own else head.widened, hyperparameters)
+        widened = shape if head is None or getattr(model, "own_numbers", False) else head.widened
+        built = model(widened, hyperparameters)
         if head is not None:
             if "future_covariates" in built.uses:
                 raise InputError(f"{model.__name__} {POINT_ONLY} where it reads covariates of its horizon")

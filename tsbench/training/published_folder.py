@@ -40,8 +40,15 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_state(folder: Path, shapes: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
+def read_state(
+    folder: Path, shapes: Mapping[str, Sequence[int]], *, ignored: Container[str] = ()
+) -> dict[str, torch.Tensor]:
     """Tensors of a folder as float32, checked against the names and shapes that the network has.
+
+    Args:
+        folder: the folder.
+        shapes: name → shape in the network.
+        ignored: names that may be superfluous, and are left out.
 
     Raises:
         InputError: where a file is missing, damaged or a pickle, where a checksum in SHA256SUMS differs, and
@@ -52,7 +59,7 @@ def read_state(folder: Path, shapes: Mapping[str, Sequence[int]]) -> dict[str, t
     for path, names in _parts(folder).items():
         tensors = read_tensors(path)
         _agree(folder, path, names, tensors)
-        found |= tensors
+        found |= {name: tensor for name, tensor in tensors.items() if name not in ignored}
     _fit(folder, {name: tensor.shape for name, tensor in found.items()}, shapes)
     for name, tensor in found.items():
         if not tensor.is_floating_point():
@@ -78,13 +85,23 @@ def check_state(
     Raises:
         InputError: as `read_state`.
     """
+    found = read_shapes(folder)
+    wanted = {name: shape for name, shape in shapes.items() if name in found or name not in optional}
+    _fit(folder, {name: shape for name, shape in found.items() if name not in ignored}, wanted)
+
+
+def read_shapes(folder: Path) -> dict[str, Sequence[int]]:
+    """Name → shape of every tensor of a folder, from the headers of its files.
+
+    Raises:
+        InputError: where a file is missing, damaged or a pickle.
+    """
     found: dict[str, Sequence[int]] = {}
     for path, names in _parts(folder).items():
         present = _read_shapes(path)
         _agree(folder, path, names, present)
         found |= present
-    wanted = {name: shape for name, shape in shapes.items() if name in found or name not in optional}
-    _fit(folder, {name: shape for name, shape in found.items() if name not in ignored}, wanted)
+    return found
 
 
 def check_sums(folder: Path) -> None:

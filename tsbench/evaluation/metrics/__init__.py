@@ -3,7 +3,7 @@
 from tsbench.contracts import InputError
 
 from .base import Metric, Statistic
-from .complex_response import NMSE, NMSE_DB, NMSE_MEDIAN, SPECTRAL_EFFICIENCY, SQUARED_ERROR_NORM
+from .complex_response import BEAM_GAIN, NMSE, NMSE_DB, NMSE_MEDIAN, SPECTRAL_EFFICIENCY, SQUARED_ERROR_NORM
 from .ensemble import CRPS, CRPS_FAIR, ENERGY_SCORE
 from .fev import FEV
 from .interval import (
@@ -27,7 +27,7 @@ METRICS: dict[str, Metric] = {
         *(MQL, WQL, SQL),
         *(COVERAGE_80, COVERAGE_ERROR_80, WIDTH_80, COVERAGE_95, COVERAGE_ERROR_95, WIDTH_95, MSIS),
         *FEV,
-        *(NMSE, NMSE_MEDIAN, NMSE_DB, SQUARED_ERROR_NORM, SPECTRAL_EFFICIENCY),
+        *(NMSE, NMSE_MEDIAN, NMSE_DB, SQUARED_ERROR_NORM, SPECTRAL_EFFICIENCY, BEAM_GAIN),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Errors and rates of a forecast channel response (CSI): normalised squared error and spectral efficiency.
+"""Errors, gains and rates of a forecast channel response (CSI).
 
 Definitions of the CSI-RRG benchmark (arXiv 2510.12996). Forecast and observed are complex128, shape (sample,
 antenna, lead_time, subcarrier), in the units of the data; results are float64 with the antenna last.
@@ -101,10 +101,49 @@ def beam_rate(forecast: torch.Tensor, observed: torch.Tensor, snr_db: float = 10
         >>> round(beam_rate(1j * truth, truth, snr_db=0).item(), 12)
         2.0
     """
+    return torch.log2(1 + beam_power(forecast, observed) * 10 ** (snr_db / 10))
+
+
+def beam_gain(
+    forecast: torch.Tensor, observed: torch.Tensor, scale: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Power that a beam matched to the forecast brings, and that of a beam matched to the truth.
+
+    Σ_k |Σ_a ĥ_a* h_a|² / Σ_a |ĥ_a|² and Σ_k Σ_a |h_a|² over antennas a and subcarriers k (maximum ratio
+    transmission, Lo, IEEE Trans. Commun. 47(10), 1999). Their ratio is at most 1, by Cauchy and Schwarz.
+
+    Args:
+        forecast: complex128, shape (sample, antenna, lead_time, subcarrier); no factor matters, not even one
+            for each subcarrier.
+        observed: same shape as `forecast`.
+        scale: not used.
+
+    Returns:
+        Powers, units squared, shape (sample, lead_time, 1).
+
+    Example:
+        >>> truth = torch.ones(1, 2, 1, 1, dtype=torch.complex128)
+        >>> one_antenna = truth * torch.tensor([1, 0]).reshape(1, 2, 1, 1)
+        >>> [power.item() for power in beam_gain(one_antenna, truth, torch.ones(1))]
+        [1.0, 2.0]
+    """
+    received = beam_power(forecast, observed).sum(dim=-1, keepdim=True)
+    return received, _squared(observed).sum(dim=(1, 3))[..., None]
+
+
+def beam_power(forecast: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+    """|Σ_a ĥ_a* h_a|² / Σ_a |ĥ_a|² over the antennas a; 0 where the forecast is 0.
+
+    Args:
+        forecast: complex, shape (sample, antenna, lead_time, subcarrier).
+        observed: same shape as `forecast`.
+
+    Returns:
+        Real, units squared, shape (sample, lead_time, subcarrier).
+    """
     gain = _squared((forecast.conj() * observed).sum(dim=1))  # (sample, lead_time, subcarrier)
     power = _squared(forecast).sum(dim=1)
-    signal = torch.where(power > 0, gain / torch.where(power > 0, power, 1.0), 0.0)
-    return torch.log2(1 + signal * 10 ** (snr_db / 10))
+    return torch.where(power > 0, gain / torch.where(power > 0, power, 1.0), 0.0)
 
 
 def _energy(response: torch.Tensor) -> torch.Tensor:
@@ -153,6 +192,16 @@ SPECTRAL_EFFICIENCY = Metric(
     "Spectral efficiency (bit/s/Hz)",
     spectral_efficiency,
     f"{_SOURCE}: SNR 10 dB, mean over subcarriers",
+    better="higher",
+    view="csi",
+)
+BEAM_GAIN = Metric(
+    "beam_gain",
+    "Beamforming gain relative to perfect CSI (dB)",
+    beam_gain,
+    "10 log10 of all power that matched beams bring over that with the truth known; "
+    "maximum ratio transmission, Lo (1999)",
+    finish="decibel",
     better="higher",
     view="csi",
 )

@@ -1,0 +1,1 @@
+"""Ray-traced channels in the formats of DeepMIMO."""
