@@ -63,3 +63,21 @@ def test_a_wrong_choice_for_missing_is_named(bench, command):
     result = command("show", "synthetic", "--missing", "ignore")
     assert isinstance(result.exception, InputError)
     assert "error, drop, impute" in str(result.exception)
+
+
+def test_a_build_from_the_cache_has_the_same_bytes_as_one_without(bench, command, tmp_path):
+    bench.save_all()
+    for name, option in (("first", "--cache"), ("second", "--cache"), ("third", "--no-cache")):
+        assert command("build", option, "--no-track", "--out", str(tmp_path / name)).exit_code == 0
+    first = {one.relative_to(tmp_path / "first"): one for one in (tmp_path / "first").rglob("*.*")}
+    for name in ("second", "third"):
+        found = {one.relative_to(tmp_path / name): one for one in (tmp_path / name).rglob("*.*")}
+        assert found.keys() == first.keys()
+        assert all(found[path].read_bytes() == first[path].read_bytes() for path in first)
+    assert list((bench.root / board.CACHE).glob("??/*"))
+
+
+def test_serving_without_pages_says_how_to_build_them(command):
+    result = command("serve")
+    assert isinstance(result.exception, InputError)
+    assert "tsbench board build" in str(result.exception)

@@ -74,7 +74,45 @@ def test_an_interval_is_an_area_in_each_panel_that_has_one():
     assert areas(intervals()) == 3
 
 
-ALL = pytest.mark.parametrize("draw", [cost, condition, lead_time, forecasts, intervals])
+def wins() -> str:
+    matrix = np.array([[np.nan, 0.9, 0.5], [0.1, np.nan, 1.0], [0.5, 0.0, np.nan]])
+    return charts.win_chart(matrix, ENTRIES, "against, by place")
+
+
+def mean_ranks() -> str:
+    return charts.rank_chart(np.array([1.2, 2.9, 1.9]), ENTRIES, [(0, 1)], 0.9)
+
+
+def data() -> str:
+    return charts.data_chart(examples().assign(variable=HOSTILE))
+
+
+ALL = pytest.mark.parametrize(
+    "draw", [cost, condition, lead_time, forecasts, intervals, wins, mean_ranks, data]
+)
+
+
+def test_a_pair_is_drawn_in_the_colour_of_who_wins_and_none_against_itself():
+    svg = wins()
+    assert {said for said in (">90<", ">10<", ">50<", ">100<", ">0<") if said in svg} == {
+        ">90<", ">10<", ">50<", ">100<", ">0<",
+    }  # fmt: skip
+    root = ElementTree.fromstring(svg)
+    numbers = [one.text for one in root.iter() if one.tag.endswith("text") and (one.text or "").isdecimal()]
+    assert len(numbers) == 6 + 3  # the pairs, and the columns by place
+
+
+def test_ranks_are_drawn_with_the_critical_difference_only_where_there_is_a_test():
+    assert "CD = 0.90" in mean_ranks()
+    assert "CD" not in charts.rank_chart(np.array([1.2, 2.9, 1.9]), ENTRIES, [], None)
+    assert "deep  1.20" in mean_ranks()
+    assert "2.90  linear" in mean_ranks()
+
+
+def test_the_data_are_drawn_once_for_each_variable():
+    svg = charts.data_chart(examples())
+    assert svg.count(">HUFL<") == svg.count(">OT<") == 1
+    assert svg.count('class="mark-line') == 2
 
 
 @ALL

@@ -25,6 +25,9 @@ Missing = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
+PAGES, CACHE = "board", "board-cache"
+"""Folders in the folder of runs."""
+
 
 @app.command()
 def build(
@@ -35,18 +38,27 @@ def build(
     out: Annotated[Path | None, typer.Option(help="Folder for the pages. Default: board, in --runs.")] = None,
     missing: Missing = "impute",
     track: Annotated[bool, typer.Option("--track/--no-track", help="Log the leaderboard to MLflow.")] = True,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Keep what is expensive to make, in board-cache of --runs."),
+    ] = True,
     json: AsJson = False,
 ) -> None:
     """Build the pages of a suite, or of all suites that have Results."""
     from tsbench.leaderboard.collect import catalogue
+    from tsbench.leaderboard.kept import forget, kept_in
     from tsbench.leaderboard.site.build import write_site
-    from tsbench.leaderboard.site.sweep_page import find_sweeps
+    from tsbench.leaderboard.site.pages.sweep import find_sweeps
     from tsbench.tracking import log_leaderboard
 
     folder = _folder(runs)
-    views = _views([suite] if suite else None, folder, missing)
-    sweeps = find_sweeps(folder, [view.collection.suite.name for view in views])
-    page = write_site(views, catalogue(), out or folder / "board", sweeps)
+    kept = folder / CACHE if cache else None
+    with kept_in(kept):
+        views = _views([suite] if suite else None, folder, missing)
+        sweeps = find_sweeps(folder, [view.collection.suite.name for view in views])
+        page = write_site(views, catalogue(), out or folder / PAGES, sweeps)
+    if kept is not None:
+        forget(kept)
     if track:
         for one in views:
             log_leaderboard(one.collection.suite.name, one.standings.table, page.parent, say=note)
@@ -56,6 +68,23 @@ def build(
     for one in views:
         _print(one)
     note(f"Pages: {page}")
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder with the pages. Default: board, in --runs.")
+    ] = None,
+    runs: Runs = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+) -> None:
+    """Serve built pages at this machine's own address, until interrupted."""
+    from tsbench.leaderboard.site.serve import server_of
+
+    server = server_of(folder or _folder(runs) / PAGES, port)
+    note(f"Pages: http://127.0.0.1:{server.server_address[1]}/ (stop with Ctrl-C)")
+    with server:
+        server.serve_forever()
 
 
 @app.command()

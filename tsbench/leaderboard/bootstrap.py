@@ -113,8 +113,13 @@ def task_units(
         tuple(cells["condition"]),
         numerator,
         denominator,
-        np.sqrt if metric == "rmse" else np.asarray,
+        finish_of(metric),
     )
+
+
+def finish_of(metric: str) -> Callable[[Floats], Floats]:
+    """From numerator / denominator of a metric to its value."""
+    return np.sqrt if metric == "rmse" else np.asarray
 
 
 def blocks(tables: Mapping[tuple[str, int], pd.DataFrame]) -> list[dict[tuple[str, int], pd.DataFrame]]:
@@ -134,7 +139,7 @@ def blocks(tables: Mapping[tuple[str, int], pd.DataFrame]) -> list[dict[tuple[st
             part = {cluster: min(joined) if one in joined else one for cluster, one in part.items()}
     found: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
     for key, table in tables.items():
-        for name, rows in table.groupby(table["cluster"].map(part)):
+        for name, rows in table.groupby(table["cluster"].map(part).to_numpy()):
             found.setdefault(str(name), {})[key] = rows
     return [found[name] for name in sorted(found)]
 

@@ -4,6 +4,7 @@ Owns the question of what may stand beside what: Results made for another versio
 with a parity flag are refused, each with its reason. What the numbers mean together is left to `aggregate`.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pandas as pd
 
 from tsbench import registry
 from tsbench.contracts import InputError, ModelCard, Result, Suite, Task, averages
+from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import find_results, read_result
 
 from .entries import Entry, assign_entries
@@ -39,6 +41,15 @@ class Stored:
     def age(self) -> tuple[str, str]:
         """Sort key: the time of creation, then the whole record, so that ties do not depend on the path."""
         return self.result.provenance.created, self.result.model_dump_json()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the content of the folder's files, wherever the folder is."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name in (RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE):
+            path = self.folder / name
+            digest.update(name.encode() + (path.read_bytes() if path.is_file() else b"") + b"\0")
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

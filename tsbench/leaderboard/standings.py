@@ -16,6 +16,7 @@ from . import aggregate, bootstrap
 from .aggregate import Floats, Missing
 from .bootstrap import Uncertainty
 from .collect import Catalogue, Collection, catalogue, collect, read_pool
+from .units import task_parts
 
 STATISTICS = ("mean_rank", "win_rate", "skill")
 COSTS = ("parameters", "fit_seconds", "predict_seconds", "fit_flops", "predict_flops", "memory")
@@ -189,16 +190,12 @@ def _range(points: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, pd
 def _intervals(
     collection: Collection, ranked: pd.DataFrame, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names, seeds = list(ranked.columns), list(collection.suite.seeds)
-    tasks = []
-    for task in dict.fromkeys(ranked.index.get_level_values("task")):
-        stored = {(entry, s): one for (entry, name, s), one in collection.stored.items() if name == task}
-        metric = next(iter(stored.values())).result.primary
-        tables = {
-            key: _ranked_units(read_table(one.folder, UNITS_FILE), collection.averages.get(task))
-            for key, one in sorted(stored.items(), key=lambda item: item[0])
-        }
-        tasks += [bootstrap.task_units(task, names, seeds, part, metric) for part in bootstrap.blocks(tables)]
+    names = list(ranked.columns)
+    tasks = [
+        part
+        for task in dict.fromkeys(ranked.index.get_level_values("task"))
+        for part in task_parts(collection, task)
+    ]
     errors, weights = bootstrap.replicate_errors(tasks, list(ranked.index), resamples, seed)
     errors = _as_ranked(errors, collection, ranked)
     statistics = _statistics(errors, _baseline_index(collection), weights)
@@ -206,14 +203,6 @@ def _intervals(
     low = pd.DataFrame({name: bound[0] for name, bound in bounds.items()}, index=names)
     high = pd.DataFrame({name: bound[1] for name, bound in bounds.items()}, index=names)
     return low, high
-
-
-def _ranked_units(units: pd.DataFrame, averages: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:
-    """Units of the scenarios that count for a condition's own average: what is ranked."""
-    if averages is None:
-        return units
-    own = [units["condition"].eq(name) & units["scenario"].isin(keys) for name, keys in averages.items()]
-    return units[np.any(own, axis=0)]
 
 
 def _as_ranked(errors: Floats, collection: Collection, ranked: pd.DataFrame) -> Floats:

@@ -8,7 +8,7 @@ import pytest
 
 from tsbench.contracts import InputError
 from tsbench.leaderboard.site import text
-from tsbench.leaderboard.site.build import build_site
+from tsbench.leaderboard.site.build import ASSETS, BUNDLE, build_site
 from tsbench.leaderboard.standings import leaderboard
 
 HOSTILE = '<script>alert("x")</script>\u202e"evil\'&'
@@ -94,7 +94,15 @@ def test_a_page_for_the_overview_each_suite_model_and_task(site):
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     expected = {f"tasks/{name}.html" for name in ("one-4", "two-4", "three-4")}
     expected |= {f"models/{text.slug(name)}.html" for name in ("naive", "linear", "deep", "late", HOSTILE)}
-    assert found == expected | {"index.html", "suites/synthetic.html", "assets/board.css", "assets/sort.js"}
+    expected |= {
+        f"scenarios/{name}.{end}" for name in ("one-4", "two-4", "three-4") for end in ("html", "js")
+    }
+    expected |= {f"{folder}/synthetic.{end}" for folder in ("suites", "compare") for end in ("html", "js")}
+    expected |= {f"assets/{name}" for name in (*ASSETS, BUNDLE)} | {"index.html", "method.html"}
+    records = {name for name in found if name.startswith("results/")}
+    # Four entries on three tasks, one of them without Results, and three more on one task each.
+    assert len(records) == 3 * 3 - 1 + 3
+    assert found - records == expected
 
 
 def test_a_rebuild_from_shuffled_results_is_the_same_byte_for_byte(site):
@@ -118,7 +126,7 @@ def test_links_resolve_and_nothing_is_loaded_from_elsewhere(site):
             assert (
                 not anchor or anchor in next(p for q, p in found.items() if q.resolve() == aim.resolve()).ids
             )
-    assert "url(" not in (found and next(iter(found)).parent / "assets/board.css").read_text()
+    assert "url(" not in (site.index.parent / "assets/board.css").read_text()
 
 
 def test_each_page_allows_only_its_own_files_and_holds_no_inline_code(site):
@@ -128,7 +136,7 @@ def test_each_page_allows_only_its_own_files_and_holds_no_inline_code(site):
         assert "unsafe" not in policy
         assert "style" not in page.attributes
         assert not [name for name in page.attributes if name.startswith("on")]
-        assert page.text.count("<script") == 1
+        assert page.text.count("<script") == page.text.count("<script src=")
         assert "javascript:" not in page.text
 
 
@@ -137,9 +145,11 @@ def test_names_with_markup_are_shown_and_not_run(site):
     shown = HOSTILE.replace("\u202e", "⟨U+202E⟩")
     page = Page(index.parent / "models" / f"{text.slug(HOSTILE)}.html")
     assert shown in page.cells
-    for one in index.parent.rglob("*.html"):
-        assert "<script>alert" not in one.read_text(encoding="utf-8")
-        assert "\u202e" not in one.read_text(encoding="utf-8")
+    for one in [*index.parent.rglob("*.html"), *index.parent.glob("[!a]*/*.js")]:
+        content = one.read_text(encoding="utf-8")
+        assert "<script>alert" not in content
+        assert "\u202e" not in content
+        assert "u202e" not in content
 
 
 def test_no_local_path_is_on_a_page(site):
@@ -183,6 +193,22 @@ def test_every_score_has_its_command(site):
     page = Page(site.index.parent / "tasks/one-4.html")
     assert "tsbench run deep one-4 --seed 0" in page.cells
     assert "tsbench run deep one-4 --seed 1" in page.cells
+
+
+def test_each_number_of_the_suite_is_a_link_to_its_results_and_their_commands(site):
+    suite = site.index.parent / "suites/synthetic.html"
+    table = re.search(r'aria-label="Scores by task, regular".*?</table>', suite.read_text(), flags=re.S)[0]
+    row = re.search(r"<bdi>linear</bdi>.*?</tr>", table, flags=re.S)[0]
+    ((href, shown),) = re.findall(r'<td[^>]*><a href="([^"]+one-4[^"]+)">([^<]+)</a>', row)
+    record = Page(suite.parent / href)
+    assert shown in record.cells
+    assert {"tsbench run linear one-4 --seed 0", "tsbench run linear one-4 --seed 1"} <= set(record.cells)
+
+
+def test_the_two_tracks_of_a_model_have_pages_of_their_own(site):
+    pages_of_deep = sorted((site.index.parent / "results/deep").glob("one-4-*.html"))
+    contexts = {Page(path).cells[Page(path).cells.index("Context") + 1] for path in pages_of_deep}
+    assert contexts == {"96", "336"}
 
 
 def test_a_suite_without_results_says_how_to_make_them(site):

@@ -3,7 +3,7 @@
 import pytest
 
 from tsbench import registry
-from tsbench.leaderboard.site.definition import in_words
+from tsbench.leaderboard.site.pages.definition import in_words
 
 
 @pytest.mark.parametrize(

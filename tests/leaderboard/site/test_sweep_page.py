@@ -8,7 +8,7 @@ from tsbench.contracts import SearchSpace, StageCost
 from tsbench.contracts.sweep import Refit, SweepRecord, TrialRecord
 from tsbench.leaderboard.collect import catalogue
 from tsbench.leaderboard.site.build import write_site
-from tsbench.leaderboard.site.sweep_page import find_sweeps, sweep_href
+from tsbench.leaderboard.site.pages.sweep import find_sweeps, sweep_href
 
 HOSTILE = '<script>alert("x")</script>'
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import altair as alt
-import numpy as np
 import pandas as pd
+
+from tsbench.leaderboard.pareto import front
 
 from .drawing import COLOURS, INK, SHAPES, decades, padded, round_ticks, svg
 from .labels import CORNERS, label_corners
@@ -26,7 +27,7 @@ def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_for
         The SVG. Entries are labelled where they are few; with many, those on the front are.
     """
     frame = points.sort_values(["cost", "error", "entry"]).reset_index(drop=True)
-    frame["front"] = frame["error"] < frame["error"].cummin().shift(fill_value=np.inf)
+    frame["front"] = front(frame[["cost", "error"]].to_numpy(float))
     short = frame["entry"].map(lambda name: name if len(name) <= LABEL else f"{name[: LABEL - 1]}…")
     frame["label"] = short.where((len(frame) <= MOST_LABELS) | frame["front"], "")
     x_domain, y_domain = padded(frame["cost"], 0.10), padded(frame["error"], 0.10)
@@ -36,7 +37,7 @@ def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_for
     y = alt.Y("error:Q", title=error_title, scale=alt.Scale(type="log", domain=y_domain, nice=False))
     y = y.axis(values=round_ticks(y_domain))
     base = alt.Chart(frame).encode(x=x, y=y)
-    front = (
+    line = (
         alt.Chart(frame[frame["front"]])
         .mark_line(
             color=COLOURS[0], strokeDash=[4, 4], strokeWidth=1.2, interpolate="step-after", opacity=0.8
@@ -53,7 +54,7 @@ def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_for
         .encode(text="label:N")
         for corner, (align, dx, dy) in enumerate(CORNERS)
     ]
-    return svg(alt.layer(front, dots, *names).properties(width=COST_SIZE[0], height=COST_SIZE[1]))
+    return svg(alt.layer(line, dots, *names).properties(width=COST_SIZE[0], height=COST_SIZE[1]))
 
 
 def condition_chart(values: pd.DataFrame, entries: Sequence[str], title: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from tsbench.contracts.result import EXAMPLE_BOUNDS
 from tsbench.leaderboard.words import scenario_words
 
-from .drawing import INK, series_scales, svg
+from .drawing import COLOURS, INK, series_scales, svg
 
 
 def lead_time_chart(values: pd.DataFrame, entries: Sequence[str], title: str) -> str:
@@ -38,7 +38,13 @@ def lead_time_chart(values: pd.DataFrame, entries: Sequence[str], title: str) ->
     return svg(lines.properties(width=560, height=260))
 
 
-def forecast_chart(examples: pd.DataFrame, *, entries: Sequence[str] = ("forecast",), panels: int = 3) -> str:
+def forecast_chart(
+    examples: pd.DataFrame,
+    *,
+    entries: Sequence[str] = ("forecast",),
+    panels: int = 3,
+    chosen: Sequence[tuple[str, int, str, str]] = (),
+) -> str:
     """Context, truth and forecasts of a few cases on one axis each, with intervals where there are such.
 
     Args:
@@ -46,17 +52,48 @@ def forecast_chart(examples: pd.DataFrame, *, entries: Sequence[str] = ("forecas
             entries, a column `entry` says which, otherwise everything belongs to `entries[0]`.
         entries: order of the entries; the place decides colour and dash.
         panels: how many (scenario, case, variable) to draw: different cases first, then different variables.
+        chosen: instead, which (scenario, case, variable) to draw, each with a word for its title.
 
     Returns:
         The SVG; also an artifact of its own.
     """
     frame = examples if "entry" in examples else examples.assign(entry=entries[0])
-    drawn = [_panel(frame, entries, chosen) for chosen in _choose_panels(frame, panels)]
+    turns = [(*turn, "") for turn in _choose_panels(frame, panels)] if not chosen else list(chosen)
+    drawn = [_panel(frame, entries, turn) for turn in turns]
     return svg(alt.vconcat(*drawn, spacing=22).resolve_scale(x="independent", y="independent"))
 
 
-def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str]) -> Any:
-    scenario, case, variable = chosen
+def data_chart(examples: pd.DataFrame, most: int = 8) -> str:
+    """What the data look like: context and truth of one case, a panel for each variable.
+
+    Args:
+        examples: table with the columns `EXAMPLE_COLUMNS`; the first case is drawn.
+        most: variables that are drawn, the first ones.
+
+    Returns:
+        The SVG.
+    """
+    first = examples.iloc[0]
+    case = examples[(examples["scenario"] == first["scenario"]) & (examples["case"] == first["case"])]
+    names = list(dict.fromkeys(case["variable"]))[:most]
+    rows = case.drop_duplicates(["variable", "lead_time"]).dropna(subset=["observed"])
+    columns = 1 if len(names) == 1 else 2
+    panels = []
+    for name in names:
+        mine = rows[rows["variable"] == name][["lead_time", "observed"]].sort_values("lead_time")
+        x = alt.X("lead_time:Q", title=None, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6))
+        y = alt.Y("observed:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3))
+        line = alt.Chart(mine).mark_line(color=COLOURS[0], strokeWidth=1.4).encode(x=x, y=y)
+        border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3])
+        title = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", offset=3)
+        width = 620 if columns == 1 else 285
+        panels.append(alt.layer(line, border.encode(x=x)).properties(width=width, height=70, title=title))
+    grid = alt.concat(*panels, columns=columns, spacing=14)
+    return svg(grid.resolve_scale(x="independent", y="independent"))
+
+
+def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str, str]) -> Any:
+    scenario, case, variable, word = chosen
     mine = frame[(frame["scenario"] == scenario) & (frame["case"] == case) & (frame["variable"] == variable)]
     observed = mine.drop_duplicates("lead_time").sort_values("lead_time")[["lead_time", "observed"]]
     forecast = mine[mine["lead_time"] > 0].dropna(subset=["forecast"])[["lead_time", "forecast", "entry"]]
@@ -78,7 +115,10 @@ def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, 
     border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3]).encode(x=x)
     bands = _bands(mine, x, scale, colour)
     title = alt.TitleParams(
-        f"{variable}{origin} · {scenario_words(scenario)}", anchor="start", fontSize=12, fontWeight="normal"
+        f"{word}{': ' if word else ''}{variable}{origin} · {scenario_words(scenario)}",
+        anchor="start",
+        fontSize=12,
+        fontWeight="normal",
     )
     return alt.layer(*bands, border, truth, lines).properties(width=620, height=150, title=title)
 

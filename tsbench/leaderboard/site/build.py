@@ -1,11 +1,12 @@
 """Builds the site: a pure function of suites and Results into a folder of static files.
 
 The pages need no server and no network. Everything that comes from Results and cards is escaped by the
-templates; the content security policy of each page allows nothing but the two files beside it.
+templates; the content security policy of each page allows nothing but the files beside it.
 """
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ from tsbench.contracts.sweep import SweepRecord
 from tsbench.leaderboard.aggregate import Missing
 from tsbench.leaderboard.collect import Catalogue, catalogue
 from tsbench.leaderboard.entries import shown
+from tsbench.leaderboard.kept import kept, kept_in
 
-from .index_page import index_context, task_names
-from .model_page import model_context, model_names
-from .suite_page import suite_context
-from .sweep_page import sweep_context, sweep_href, sweeps_context
-from .task_page import task_context
-from .view import View, model_href, task_href, views_of
+from .pages.compare import compare_context
+from .pages.index import index_context, task_names
+from .pages.model import model_context, model_names
+from .pages.record import record_context, records
+from .pages.scenarios import explored, scenarios_context
+from .pages.suite import suite_context
+from .pages.sweep import sweep_context, sweep_href, sweeps_context
+from .pages.task import task_context
+from .view import View, compare_href, model_href, scenarios_href, task_href, views_of
 
 HERE = Path(__file__).parent
-ASSETS = ("board.css", "sort.js")
+ASSETS = ("board.css", "icon.svg", "sort.js", "filter.js", "compare.js", "explorer.js")
+BUNDLE, SNIPPET = "vega.js", "window.vegaEmbed = vegaEmbed;"
+"""Vega, Vega-Lite and vega-embed with the interpreter, as vl-convert ships them; for the explorer only."""
 
 
 def build_site(
@@ -37,6 +44,7 @@ def build_site(
     *,
     missing: Missing = "impute",
     declared: Catalogue | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """Write the leaderboards of some suites as a site.
 
@@ -46,6 +54,7 @@ def build_site(
         out: folder to write; an older site there is replaced as a whole.
         missing: what happens to cells without a value (see `aggregate.resolve_missing`).
         declared: tasks and cards to hold the Results against; what is installed by default.
+        cache: folder that keeps what is expensive to make (see `kept`); a later build is faster with it.
 
     Returns:
         Path of the overview, `out/index.html`.
@@ -55,7 +64,8 @@ def build_site(
     """
     _refuse_other_folder(out)
     declared = declared or catalogue()
-    return write_site(views_of(suites, results, declared, missing), declared, out)
+    with kept_in(cache):
+        return write_site(views_of(suites, results, declared, missing), declared, out)
 
 
 def write_site(
@@ -63,7 +73,98 @@ def write_site(
 ) -> Path:
     """Write the pages of suites that are ranked already, and of sweeps; returns the path of the overview."""
     _refuse_other_folder(out)
-    environment = jinja2.Environment(
+    environment = _environment()
+    with new_folder(out) as folder:
+        shared = {"menu": _menu(views), "sweeps": len(sweeps)}
+        for path, template, context in _pages(views, declared, sweeps):
+            _write(folder, environment, path, template, context | shared)
+        _write_assets(folder)
+    return out / "index.html"
+
+
+def _pages(
+    views: Sequence[View], declared: Catalogue, sweeps: Sequence[SweepRecord]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, template and context of every page."""
+    yield "index.html", "index.html", index_context(views, declared.tasks, declared.cards)
+    yield "method.html", "method.html", {"title": "Method"}
+    for view in views:
+        yield view.href, "suite.html", suite_context(view)
+        if len(view.entries) > 1:
+            yield compare_href(view.collection.suite.name), "compare.html", compare_context(view)
+    for name in model_names(views):
+        yield model_href(name), "model.html", model_context(name, declared.cards.get(name), views)
+    for name in task_names(views):
+        task, view = declared.tasks.get(name), _shows(name, views)
+        yield task_href(name), "task.html", task_context(name, task, view)
+        if task is not None and explored(view, name):
+            yield scenarios_href(name), "scenarios.html", scenarios_context(task, view)
+    for href, stored in records(views).items():
+        yield href, "record.html", record_context(stored, views)
+    if sweeps:
+        yield "sweeps.html", "sweeps.html", sweeps_context(sweeps)
+    for record in sweeps:
+        yield sweep_href(record.study), "sweep.html", sweep_context(record)
+
+
+SCRIPTS = {
+    "suite.html": ("filter.js",),
+    "compare.html": ("compare.js",),
+    "scenarios.html": (BUNDLE, "explorer.js"),
+}
+
+
+def _write(
+    folder: Path, environment: jinja2.Environment, path: str, template: str, context: dict[str, Any]
+) -> None:
+    """Write a page, and its data as a script beside it: the policy allows no inline script."""
+    scripts = [*SCRIPTS.get(template, ())]
+    data = context.pop("data", None) if template in SCRIPTS else None
+    if data is not None and context.get("rows"):
+        name = Path(path).with_suffix(".js").name
+        scripts.insert(-1, f"./{name}")
+    else:
+        scripts, data = [], None
+    root = "../" * path.count("/")
+    html = environment.get_template(template).render(root=root, here=path, scripts=scripts, **context)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(html, encoding="utf-8", newline="\n")
+    if data is not None:
+        beside = (folder / path).with_suffix(".js")
+        beside.write_text(f"window.tsbenchData = {_script(data)};\n", encoding="utf-8", newline="\n")
+
+
+def _script(data: Any) -> str:
+    """JSON that is a script: ASCII only, without the characters that could end or start a tag."""
+    text = json.dumps(_visible_all(data), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _visible_all(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {_visible(key): _visible_all(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_visible_all(one) for one in data]
+    return _visible(data)
+
+
+def _write_assets(folder: Path) -> None:
+    import vl_convert
+
+    (folder / "assets").mkdir()
+    for asset in ASSETS:
+        shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)
+    if any(folder.glob("scenarios/*.html")):
+        bundle = kept("bundle", [], lambda: vl_convert.javascript_bundle(SNIPPET))
+        (folder / "assets" / BUNDLE).write_text(bundle, encoding="utf-8", newline="\n")
+
+
+def _menu(views: Sequence[View]) -> list[dict[str, str]]:
+    return [{"href": view.href, "title": view.collection.suite.title} for view in views]
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
         finalize=_visible,
@@ -72,39 +173,6 @@ def write_site(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    shared = {
-        "menu": [{"href": view.href, "title": view.collection.suite.title} for view in views],
-        "sweeps": len(sweeps),
-        "total": len({id(stored) for view in views for stored in view.collection.stored.values()}),
-    }
-
-    with new_folder(out) as folder:
-
-        def page(path: str, template: str, context: dict[str, Any]) -> None:
-            root = "../" * path.count("/")
-            html = environment.get_template(template).render(root=root, here=path, **shared, **context)
-            (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_text(html, encoding="utf-8", newline="\n")
-
-        page("index.html", "index.html", index_context(views, declared.tasks, declared.cards))
-        for view in views:
-            page(view.href, "suite.html", suite_context(view))
-        for name in model_names(views):
-            page(model_href(name), "model.html", model_context(name, declared.cards.get(name), views))
-        for name in task_names(views):
-            page(
-                task_href(name),
-                "task.html",
-                task_context(name, declared.tasks.get(name), _shows(name, views)),
-            )
-        if sweeps:
-            page("sweeps.html", "sweeps.html", sweeps_context(sweeps))
-        for record in sweeps:
-            page(sweep_href(record.study), "sweep.html", sweep_context(record))
-        (folder / "assets").mkdir()
-        for asset in ASSETS:
-            shutil.copyfile(HERE / "assets" / asset, folder / "assets" / asset)
-    return out / "index.html"
 
 
 def _visible(value: Any) -> Any:

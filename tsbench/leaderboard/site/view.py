@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tsbench.contracts import CONDITIONS, NotApplicable, Suite, leakage_of
-from tsbench.leaderboard.aggregate import Missing
+import numpy as np
+
+from tsbench.contracts import CONDITIONS, NotApplicable, Result, Suite, canonical_hash, leakage_of
+from tsbench.leaderboard.aggregate import Missing, relative_error
 from tsbench.leaderboard.collect import Catalogue, Collection, Stored, collect, read_pool
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.standings import Standings, costs, standings
@@ -28,6 +30,10 @@ class Cell:
     below: str = ""
     state: str = ""
     best: bool = False
+    href: str = ""
+    """From the root of the site; the number is a link to it."""
+    shade: int = 0
+    """Of a heat table: −4 (much worse than the baseline) to 4 (much better)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,25 @@ class View:
             return Cell(STATES[state], state=state)
         values = self.values[entry, task, condition]
         mean = self.means[entry, task, condition]
-        return number_cell(mean, text.number(mean), low_high(values, text.number))
+        cell = number_cell(mean, text.number(mean), low_high(values, text.number))
+        return replace(cell, href=self.record(entry, task))
+
+    def record(self, entry: str, task: str) -> str:
+        """Address of the page with the Results of an entry on a task; empty where there are none."""
+        return self._records.get((entry, task), "")
+
+    @cached_property
+    def _records(self) -> dict[tuple[str, str], str]:
+        return {key: record_href(found[0].result) for key, found in self.collection.by_task.items()}
+
+    def relative(self, entry: str, task: str, condition: str) -> float:
+        """Error relative to the baseline's in the same cell, clipped; NaN where one of the two is missing."""
+        baseline = self.collection.baseline
+        mine = self.means.get((entry, task, condition), math.nan)
+        theirs = self.means.get((baseline, task, condition), math.nan) if baseline else math.nan
+        if math.isnan(mine) or math.isnan(theirs):
+            return math.nan
+        return float(relative_error(np.array([[theirs, mine]]), 0)[0, 1])
 
     def results(self, entry: str, task: str) -> list[Stored]:
         """Results of an entry on a task, by seed."""
@@ -192,6 +216,29 @@ def task_href(name: str) -> str:
     return f"tasks/{text.slug(name)}.html"
 
 
+def scenarios_href(name: str) -> str:
+    """Address of a task's scenario explorer from the root of the site."""
+    return f"scenarios/{text.slug(name)}.html"
+
+
+def compare_href(suite: str) -> str:
+    """Address of a suite's comparison of entries from the root of the site."""
+    return f"compare/{text.slug(suite)}.html"
+
+
+def record_href(result: Result) -> str:
+    """Address of the page of a Result and its other seeds, from the root of the site."""
+    made = [
+        result.model.version,
+        result.model.hyperparameters,
+        result.model.training,
+        result.model.parameters,
+    ]
+    made += [result.track.model_dump(), result.task.version, result.task.hash]
+    task = text.slug(result.task.name)
+    return f"results/{text.slug(result.model.name)}/{task}-{canonical_hash(made)[:8]}.html"
+
+
 def number_cell(value: float | None, shown: str, below: str = "") -> Cell:
     """A cell with the number that it is sorted by."""
     if value is None or math.isnan(value):
@@ -229,6 +276,14 @@ def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[str]) -> list[l
         [replace(cell, best=bool(key) and cell.key == key) for cell, key in zip(row, best, strict=True)]
         for row in rows
     ]
+
+
+def shade_of(relative: float) -> int:
+    """Step of a heat table for an error relative to the baseline's: halved or doubled is the end of it."""
+    if math.isnan(relative) or relative <= 0:
+        return 0
+    steps = -4 * math.log2(relative)
+    return max(-4, min(4, math.floor(steps) if steps < -0.25 else math.ceil(steps) if steps > 0.25 else 0))
 
 
 def conditions_of(view: View) -> list[str]:

@@ -30,14 +30,18 @@ function makeSortable(table, announce) {
     const numeric = heading.classList.contains("num");
     const button = document.createElement("button");
     button.type = "button";
+    const title = Array.from(heading.childNodes, (node) => node.textContent.trim()).filter(Boolean).join(", ");
     button.append(...heading.childNodes);
+    const arrow = document.createElement("span");
+    arrow.className = "arrow";
+    button.insertBefore(arrow, button.querySelector(".range")); // beside the title, not below it
     heading.append(button);
     button.addEventListener("click", () => {
       const descending = heading.getAttribute("aria-sort") === "ascending";
       for (const other of headings) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       sortBy(table, column, numeric, descending);
-      announce.textContent = `Sorted by ${button.textContent}, ${descending ? "descending" : "ascending"}`;
+      announce.textContent = `Sorted by ${title}, ${descending ? "descending" : "ascending"}`;
     });
   });
 }

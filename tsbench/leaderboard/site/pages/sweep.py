@@ -13,7 +13,7 @@ from tsbench.contracts.sweep import SWEEP_FILE, SWEEP_LIMIT, SweepRecord, TrialR
 from tsbench.leaderboard.charts.sweep import TITLES, sweep_charts
 from tsbench.leaderboard.entries import shown
 
-from . import text
+from .. import text
 
 FOLDER = "sweeps"
 CAPTIONS = {

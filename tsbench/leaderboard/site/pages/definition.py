@@ -5,7 +5,7 @@ from tsbench.contracts.conditions import Coordinate, ScenarioGrid
 from tsbench.contracts.split import LabelledSplit, RollingSplit
 from tsbench.leaderboard.words import metric_words, name_words, value_words
 
-from . import text
+from .. import text
 
 SCALES = {
     "none": "none",

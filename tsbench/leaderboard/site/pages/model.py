@@ -1,16 +1,26 @@
 """The page of a model: card, standing, scores, published beside reproduced figures, cost."""
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from markupsafe import Markup
 
 from tsbench.contracts import CONDITIONS, ModelCard
+from tsbench.leaderboard import charts
+from tsbench.leaderboard.aggregate import ranks
 from tsbench.leaderboard.collect import Stored
 from tsbench.leaderboard.entries import Entry, shown
+from tsbench.leaderboard.kept import drawn_once
 
-from . import text
-from .view import Cell, View, low_high, metric_name, number_cell, task_href
+from .. import text
+from ..view import Cell, View, low_high, metric_name, number_cell, shade_of, task_href
+
+MOST_STRONG, MOST_TASKS = 5, 30
+"""Cells in the tables of strengths, and tasks in their figure."""
 
 
 def model_context(name: str, card: ModelCard | None, views: Sequence[View]) -> dict[str, Any]:
@@ -30,6 +40,7 @@ def model_context(name: str, card: ModelCard | None, views: Sequence[View]) -> d
         "scores": [_score_row(view, entry, task) for view, entry, task in rows],
         "empty": [gap for view, entries in mine for gap in _gaps(view, entries)],
         "cost": [_cost_row(view, entry, task) for view, entry, task in rows],
+        "strength": [part for view, entries in mine for part in _strength(view, entries)],
     }
     return context | _card_parts(name, card, rows)
 
@@ -68,6 +79,58 @@ def _standings(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]
         }
 
 
+def _strength(view: View, entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
+    """Where an entry is strong and weak: its error against the baseline's, and its place, in each cell."""
+    ranked = view.standings.ranked
+    places = ranks(ranked.to_numpy(float))  # (cell, entry)
+    there = (~np.isnan(places)).sum(axis=1)
+    for entry in entries:
+        column = places[:, ranked.columns.get_loc(entry.name)]
+        rows = []
+        for (task, condition), place, others in zip(ranked.index, column, there, strict=True):
+            state, _ = view.states.get((entry.name, task, condition), ("", ""))
+            relative = view.relative(entry.name, task, condition)
+            if state == "value" and not math.isnan(relative):
+                rows.append((task, condition, relative, float(place), int(others)))
+        if not rows or entry.name == view.collection.baseline:
+            continue
+        rows.sort(key=lambda row: row[2])
+        most = min(MOST_STRONG, -(-len(rows) // 2))
+        strong, weak = rows[:most], rows[most:][-most:][::-1]
+        frame = pd.DataFrame(rows, columns=["entry", "condition", "value", "place", "there"])
+        tasks = list(dict.fromkeys(frame["entry"]))[:MOST_TASKS]
+        frame = frame[frame["entry"].isin(tasks)].sort_values(
+            "condition", key=lambda names: names.map(CONDITIONS.index), kind="stable"
+        )
+        baseline = view.collection.baseline
+        caption = f"Error on each task relative to {baseline} (dashed line), strongest first."
+        caption += f" The first {MOST_TASKS} tasks." if len(tasks) == MOST_TASKS else ""
+        svg = drawn_once(
+            charts.condition_chart, frame[["entry", "condition", "value"]], tasks, "relative error"
+        )
+        yield {
+            "suite": view.collection.suite.title,
+            "suite_href": view.href,
+            "entry": entry.name,
+            "parts": [
+                ("Strongest", [_cell_row(*row) for row in strong]),
+                ("Weakest", [_cell_row(*row) for row in weak]),
+            ],
+            "figure": {"svg": Markup(svg), "caption": caption, "label": caption},
+        }
+
+
+def _cell_row(task: str, condition: str, relative: float, place: float, there: int) -> dict[str, Any]:
+    cell = number_cell(1 - relative, text.percent(1 - relative))
+    return {
+        "task": task,
+        "task_href": task_href(task),
+        "condition": condition,
+        "skill": replace(cell, shade=shade_of(relative)),
+        "place": number_cell(place, f"{place:g} of {there}"),
+    }
+
+
 def _score_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
     values = view.values.get((entry.name, task, "regular"), [])
     return {
@@ -103,14 +166,24 @@ def _cost_row(view: View, entry: Entry, task: str) -> dict[str, Any]:
 
 def _card_parts(name: str, card: ModelCard | None, rows: Sequence[tuple[View, Entry, str]]) -> dict[str, Any]:
     if card is None:
-        return {"summary": "", "kind": "", "facts": [], "paper": None, "published": [], "settings": []}
+        return {
+            "summary": "",
+            "kind": "",
+            "facts": [],
+            "paper": None,
+            "published": [],
+            "not_run": [],
+            "settings": [],
+        }
     reproduced = [stored for view, entry, task in rows for stored in view.results(entry.name, task)]
+    figures = _published(card, reproduced)
     return {
         "summary": card.summary,
         "kind": card.kind,
         "facts": [("Name", name), ("Version", str(card.version)), ("Licence", card.licence)],
         "paper": _paper(card),
-        "published": _published(card, reproduced),
+        "published": [row for row in figures if not row["value_only"]],
+        "not_run": [row for row in figures if row["value_only"]],
         "settings": [
             {
                 "tasks": ", ".join(settings.tasks),
@@ -162,6 +235,7 @@ def _published(card: ModelCard, results: Sequence[Stored]) -> list[dict[str, Any
                 if mean is not None and figure.value
                 else text.NOTHING,
                 "source": figure.source,
+                "value_only": mean is None,
             }
         )
     return rows

@@ -9,8 +9,8 @@ from tsbench.contracts.conditions import PUBLISHED
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.words import average_words, metric_words
 
-from . import text
-from .view import Cell, View, best_marked, low_high, number_cell
+from .. import text
+from ..view import Cell, View, best_marked, low_high, number_cell
 
 
 def average_names(view: View, task: str, entries: Sequence[Entry], conditions: Sequence[str]) -> list[str]:

@@ -9,24 +9,29 @@ from markupsafe import Markup
 
 from tsbench import registry
 from tsbench.contracts import CONDITIONS, InputError, Task
-from tsbench.contracts.result import EXAMPLE_BOUNDS, EXAMPLES_FILE, SCORES_FILE
+from tsbench.contracts.result import EXAMPLE_BOUNDS, EXAMPLES_FILE
 from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.grid import Grid, grids
+from tsbench.leaderboard.kept import drawn_once
 from tsbench.leaderboard.words import FEATURES, average_words, metric_words, scenario_words
 
-from . import text
+from .. import text
+from ..view import Cell, View, best_marked, number_cell, scenarios_href
 from .averages import average_names, metric_tables, score_rows
 from .definition import in_words
+from .gallery import TYPICAL, WORST, chosen_cases, chosen_panels
 from .grid_section import grid_figures, grid_tables
-from .view import Cell, View, best_marked, number_cell
+from .scenario_values import ScenarioValues, scenario_values
+from .scenarios import explored
 
 MOST_LINES = 6
 """Entries in a figure with lines: the best ones, and always the baseline."""
 MOST_MAPS = 4
 """Entries with heat maps."""
 MOST_SCENARIOS = 12
+WHICH = {TYPICAL: "a typical", WORST: "the worst", "": "one"}
 
 
 def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
@@ -42,8 +47,8 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
     metric = (
         view.results(entries[0].name, name)[0].result.primary if entries else (task.primary if task else "")
     )
-    tables = _score_tables(view, name, entries, metric)
-    cells = _grids(view, task, tables) if task else []
+    values = scenario_values(view, name, entries, metric)
+    cells = _grids(view, task, values) if task else []
     averages = average_names(view, name, entries, conditions)
     metrics = list(view.results(entries[0].name, name)[0].result.scores) if entries else []
     return {
@@ -62,10 +67,13 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         "scores": score_rows(view, name, entries, averages),
         "metrics": metric_tables(view, name, entries, metrics, averages),
         "empty": view.empty([entry.name for entry in view.entries], [name]),
-        "scenarios": None if cells else _scenarios(tables, entries, metric),
+        "scenarios": None if cells else _scenarios(values, entries, metric),
         "grids": grid_tables(cells, [entry.name for entry in entries], metric_words(metric)),
-        "figures": _figures(view, name, task, entries, tables, cells, metric),
+        "explorer": scenarios_href(name) if explored(view, name) else "",
+        "narrow": task is not None and task.view == "sequence" and not cells,
+        "figures": _figures(view, name, task, entries, values, cells, metric),
         "data": _data(task) if task else None,
+        "picture": _picture(view, name, task, entries),
     }
 
 
@@ -79,35 +87,18 @@ def _by_error(view: View, task: str) -> list[Entry]:
     return sorted(view.entries, key=key)
 
 
-def _score_tables(view: View, task: str, entries: list[Entry], metric: str) -> pd.DataFrame:
-    """Rows of scores.parquet of the primary metric, all entries and seeds, with the value of each row."""
-    tables = []
-    for entry in entries:
-        for stored in view.results(entry.name, task):
-            table = read_table(stored.folder, SCORES_FILE)
-            table = table[(table["metric"] == metric) & table["variable"].isna()]
-            tables.append(table.assign(entry=entry.name, seed=stored.result.seed))
-    if not tables:
-        return pd.DataFrame(columns=["entry", "seed", "scenario", "condition", "lead_time", "value"])
-    frame = pd.concat(tables, ignore_index=True)
-    ratio = frame["numerator"].astype(float) / frame["denominator"].astype(float)
-    return frame.assign(value=metric_words(metric).value(ratio.to_numpy()))
-
-
-def _grids(view: View, task: Task, tables: pd.DataFrame) -> list[Grid]:
+def _grids(view: View, task: Task, values: ScenarioValues) -> list[Grid]:
     """The grids of a task with cells, with the value of each entry in each scenario, mean over seeds."""
-    totals = tables[tables["lead_time"].isna()]
-    values = totals.pivot_table(index="entry", columns="scenario", values="value", aggfunc="mean")
+    wide = values.scenarios.pivot_table(index="entry", columns="scenario", values="value", aggfunc="mean")
     averages = view.collection.averages.get(task.name, {})
-    return grids(task.scenarios(), dict(averages), values) if len(values) else []
+    return grids(task.scenarios(), dict(averages), wide) if len(wide) else []
 
 
-def _scenarios(tables: pd.DataFrame, entries: list[Entry], metric: str) -> dict[str, Any] | None:
-    totals = tables[tables["lead_time"].isna()]
-    keys = list(dict.fromkeys(totals["scenario"]))
+def _scenarios(values: ScenarioValues, entries: list[Entry], metric: str) -> dict[str, Any] | None:
+    keys = list(dict.fromkeys(values.scenarios["scenario"]))
     if not 1 < len(keys) <= MOST_SCENARIOS:
         return None
-    means = totals.groupby(["entry", "scenario"])["value"].mean()
+    means = values.scenarios.set_index(["entry", "scenario"])["value"]
     cells = [[_cell(means.get((entry.name, key))) for key in keys] for entry in entries]
     marked = best_marked(cells, [metric_words(metric).better] * len(keys))
     rows = [{"entry": entry.name, "cells": row} for entry, row in zip(entries, marked, strict=True)]
@@ -125,45 +116,69 @@ def _figures(
     name: str,
     task: Task | None,
     entries: list[Entry],
-    tables: pd.DataFrame,
+    values: ScenarioValues,
     cells: list[Grid],
     metric: str,
 ) -> list[dict[str, Any]]:
     shown, mapped = (_best_and_baseline(view, entries, most) for most in (MOST_LINES, MOST_MAPS))
     words, which = metric_words(metric), _which(shown, entries)
-    figures = []
     examples = _examples(view, name, shown)
-    if examples is not None:
-        figures.append(_gallery(examples, shown, task.view if task else "sequence", name, which))
+    figures = (
+        [] if examples is None else _gallery(examples, shown, task.view if task else "sequence", name, which)
+    )
     for svg, caption in grid_figures(cells, mapped, shown, words):
         figures.append(_figure(svg, caption, caption))
-    leads = tables[
-        tables["lead_time"].notna() & (tables["condition"] == "regular") & tables["entry"].isin(shown)
-    ]
+    leads = values.leads[values.leads["entry"].isin(shown)]
     if len(leads):
-        mean = leads.groupby(["entry", "lead_time"])["value"].mean().reset_index()
         caption = f"{words.title} by lead time under the regular condition, mean over seeds.{which}"
-        figures.append(_figure(charts.lead_time_chart(mean, shown, words.title), caption, caption))
+        drawn = drawn_once(charts.lead_time_chart, leads, shown, words.title)
+        figures.append(_figure(drawn, caption, caption))
     return figures
 
 
-def _gallery(examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str) -> dict[str, Any]:
+def _gallery(
+    examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str
+) -> list[dict[str, Any]]:
+    """Forecasts beside the truth: typical cases and the worst of those that Results keep."""
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
+    kept = len(examples.groupby(["scenario", "case"]))
+    said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
     if view == "sequence":
         bounded = set(EXAMPLE_BOUNDS) <= set(examples)
         bands = ", with a band for 80 % intervals where there are such" if bounded else ""
         caption = (
             f"Context and truth in the colour of the text, forecasts in colour{bands}, first seed.{which}"
         )
-        return _figure(charts.forecast_chart(examples, entries=shown), caption, label)
+        chosen = chosen_panels(examples)
+        drawn = drawn_once(charts.forecast_chart, examples, entries=shown, chosen=chosen)
+        return [_figure(drawn, caption + (said if len(chosen) > 1 else ""), label)]
     feature = FEATURES.get(view, "variable")
-    svg = charts.response_images(examples, shown, variable_title=feature, value_title="magnitude")
-    scenario = scenario_words(str(examples["scenario"].iloc[0]))
-    caption = (
-        f"Magnitude over time and {feature} of one case ({scenario}): context and truth, with a line at the "
-        f"forecast origin, and beside them the forecasts, first seed, in the same shades.{which}"
-    )
-    return _figure(svg, caption, label)
+    figures = []
+    for scenario, case, word in chosen_cases(examples):
+        mine = examples[(examples["scenario"] == scenario) & (examples["case"] == case)]
+        svg = drawn_once(charts.response_images, mine, shown, variable_title=feature, value_title="magnitude")
+        caption = (
+            f"Magnitude over time and {feature} of {WHICH[word]} "
+            f"case ({scenario_words(scenario)}): context and truth, with a line at the forecast origin, and "
+            f"beside them the forecasts, first seed, in the same shades.{which}{said if word else ''}"
+        )
+        figures.append(_figure(svg, caption, label))
+    return figures
+
+
+def _picture(view: View, name: str, task: Task | None, entries: list[Entry]) -> dict[str, Any] | None:
+    """What the data look like, from the Result that keeps the longest context."""
+    if task is None or task.view != "sequence":
+        return None  # the gallery shows images of the truth
+    contexts = {one.name: max((c for c in one.contexts if c is not None), default=0) for one in entries}
+    for entry in sorted(contexts, key=lambda one: (-contexts[one], one)):
+        examples = _examples(view, name, [entry])
+        if examples is not None:
+            stamp = str(examples["time"].iloc[0]).replace("T", " ")[:16]
+            caption = f"One case of the test part from {stamp}, in the task's metric space. "
+            caption += "The line is the forecast origin."
+            return _figure(drawn_once(charts.data_chart, examples), caption, f"Values of {task.dataset}")
+    return None
 
 
 def _which(shown: list[str], entries: list[Entry]) -> str:

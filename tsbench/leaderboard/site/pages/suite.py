@@ -1,21 +1,37 @@
-"""The page of a suite: standings with their uncertainty, two figures, every score with its command."""
+"""The page of a suite: standings with their uncertainty, filters, heat tables of all scores, figures."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from tsbench.jobs.checked_in import confirmed_at
-from tsbench.leaderboard import aggregate, charts
+from tsbench.leaderboard.entries import Entry
 
-from . import text
-from .view import Cell, View, conditions_of, model_href, number_cell
+from .. import text
+from ..view import (
+    View,
+    best_marked,
+    compare_href,
+    conditions_of,
+    metric_name,
+    model_href,
+    number_cell,
+    shade_of,
+    task_href,
+)
+from .scopes import fields_of, scopes
+from .suite_figures import pair_figures, suite_figures
 
-MOST_ROWS = 30
-"""Entries in the figure by condition; the table has them all."""
+MOST_RANGES = 1000
+"""Cells up to which the heat tables hold the range of the seeds; with more, the page of a Result has it."""
+COST_LIMITS = (
+    ("seconds", "Fit and predict", (("1", "at most 1 s"), ("60", "at most 1 min"), ("3600", "at most 1 h"))),
+    ("parameters", "Parameters", (("1e4", "at most 10⁴"), ("1e6", "at most 10⁶"), ("1e8", "at most 10⁸"))),
+)
 STRIP, FLOOR = 120, -0.5
 MISSING = {
     "error": "None: a board with a missing value is not built.",
@@ -38,21 +54,20 @@ def suite_context(view: View) -> dict[str, Any]:
         "title": suite.title,
         "suite": suite,
         "facts": _facts(view),
-        "rows": [_row(view, number, conditions) for number in range(len(standings.table))],
-        "conditions": conditions,
-        "dropping": _dropping(conditions),
+        "rows": [_row(view, number) for number in range(len(standings.table))],
         "strip_title": "Skill: interval, mean" if interval else "Skill: seeds, range, mean",
         "uncertainty": "Below each number: its 95 % interval."
         if interval
         else "Below each number: range of the seeds.",
         "uncertainty_long": said.reason,
-        "figures": _figures(view, conditions) if len(standings.ranked) else [],
-        "scores": [
-            view.score_row(entry, task, conditions)
-            for task in suite.tasks
-            for entry in view.entries
-            if view.results(entry.name, task)
-        ],
+        "figures": suite_figures(view, conditions) if len(standings.ranked) else [],
+        "pairs": pair_figures(view) if len(standings.ranked) else [],
+        "by_condition": _by_condition(view, conditions),
+        "scores": [_scores(view, condition) for condition in conditions],
+        "filters": _filters(view, conditions),
+        "task_links": {task: task_href(task) for task in suite.tasks},
+        "compare": compare_href(suite.name) if len(view.entries) > 1 else "",
+        "data": {"scopes": scopes(view), "entries": len(view.rows)},
         "empty": view.empty([entry.name for entry in view.entries], suite.tasks),
         "refused": refused_rows(view.collection.refused),
         "ranked": _ranked_cells(view),
@@ -94,8 +109,8 @@ def _facts(view: View) -> list[tuple[str, str]]:
     return facts
 
 
-def _row(view: View, number: int, conditions: list[str]) -> dict[str, Any]:
-    row = view.rows[number]
+def _row(view: View, number: int) -> dict[str, Any]:
+    row, entry = view.rows[number], view.entries[number]
     seconds = row["fit_seconds"] + row["predict_seconds"]
     flops = row["fit_flops"] + row["predict_flops"]
     total = row["cells"] + row["missing"]
@@ -109,10 +124,9 @@ def _row(view: View, number: int, conditions: list[str]) -> dict[str, Any]:
         "leakage": row["leakage"],
         **view.statistics(row),
         "strip": _strip(view, row),
-        "conditions": [_share(row[f"skill_{one}"]) for one in conditions],
-        "drops": [
-            number_cell(row[f"drop_{one}"], text.drop(row[f"drop_{one}"])) for one in _dropping(conditions)
-        ],
+        "kind": _kind(view, entry),
+        "tunings": entry.tunings,
+        "learnings": entry.learnings,
         "cells": number_cell(row["cells"], str(row["cells"]), f"of {total}" if row["missing"] else ""),
         "seeds": number_cell(row["seeds"], str(row["seeds"])),
         "parameters": number_cell(row["parameters"], text.count(row["parameters"])),
@@ -121,8 +135,88 @@ def _row(view: View, number: int, conditions: list[str]) -> dict[str, Any]:
     }
 
 
-def _share(value: float) -> Cell:
-    return number_cell(value, text.percent(value))
+def _kind(view: View, entry: Entry) -> str:
+    """Class of the model, by its card."""
+    card = view.collection.catalogue.cards.get(entry.model)
+    return card.kind if card else "unknown"
+
+
+def _by_condition(view: View, conditions: list[str]) -> dict[str, Any]:
+    """Heat table: skill under each condition, and how much the error grows from the regular one."""
+    table = view.standings.table
+    conditions = [one for one in conditions if table[f"skill_{one}"].notna().any()]
+    dropping = [one for one in _dropping(conditions) if table[f"drop_{one}"].notna().any()]
+    columns = [(f"Skill, {one}", "") for one in conditions] + [
+        (f"Error, {one}", "against regular") for one in dropping
+    ]
+    rows = []
+    for row in view.rows:
+        cells = []
+        for one in conditions:
+            value = row[f"skill_{one}"]
+            shade = 0 if math.isnan(value) else shade_of(1 - value)
+            cells.append(replace(number_cell(value, text.percent(value)), shade=shade))
+        for one in dropping:
+            value = row[f"drop_{one}"]
+            shade = 0 if math.isnan(value) else shade_of(math.exp(value))
+            cells.append(replace(number_cell(value, text.drop(value)), shade=shade))
+        rows.append({"entry": row["entry"], "href": model_href(row["model"]), "cells": cells})
+    return {"columns": columns, "rows": rows}
+
+
+def _scores(view: View, condition: str) -> dict[str, Any]:
+    """Heat table of a condition: entries × tasks, each number a link to its Results."""
+    tasks = [
+        task
+        for task in view.collection.suite.tasks
+        if any(key[1:] == (task, condition) for key in view.states)
+    ]
+    few = len(tasks) * len(view.entries) <= MOST_RANGES
+    rows = []
+    for entry in view.entries:
+        cells = []
+        for task in tasks:
+            cell = view.score(entry.name, task, condition)
+            shade = shade_of(view.relative(entry.name, task, condition)) if cell.key else 0
+            cells.append(replace(cell, shade=shade, below=cell.below if few else ""))
+        rows.append({"entry": entry.name, "href": model_href(entry.model), "cells": cells})
+    better = ["lower"] * len(tasks)
+    marked = best_marked([row["cells"] for row in rows], better) if rows else []
+    fields = fields_of(view)
+    return {
+        "condition": condition,
+        "ranges": few,
+        "columns": [
+            {"task": task, "href": task_href(task), "metric": _metric(view, task), "field": fields[task]}
+            for task in tasks
+        ],
+        "rows": [row | {"cells": cells} for row, cells in zip(rows, marked, strict=True)],
+    }
+
+
+def _metric(view: View, task: str) -> str:
+    found = [results[0] for entry in view.entries if (results := view.results(entry.name, task))]
+    return metric_name(found[0].result.primary) if found else text.NOTHING
+
+
+def _filters(view: View, conditions: list[str]) -> list[dict[str, Any]]:
+    """Choices of the filters that have more than one: a name, a title, and pairs of value and text."""
+    entries = view.entries
+    several = {
+        "field": ("Field", list(fields_of(view).values())),
+        "condition": ("Condition", conditions),
+        "tuning": ("Tuning", [one for entry in entries for one in entry.tunings]),
+        "learning": ("Learning", [one for entry in entries for one in entry.learnings]),
+        "kind": ("Model class", [_kind(view, entry) for entry in entries]),
+    }
+    found = [
+        {"name": name, "title": title, "choices": [("", "all"), *((one, one) for one in choices)]}
+        for name, (title, values) in several.items()
+        if len(choices := sorted({value for value in values if value})) > 1
+    ]
+    for name, title, limits in COST_LIMITS:
+        found.append({"name": name, "title": title, "choices": [("", "any"), *limits]})
+    return found
 
 
 def _dropping(conditions: list[str]) -> list[str]:
@@ -166,47 +260,3 @@ def _ranked_cells(view: View) -> str:
     if dropped:
         parts.append(f"{dropped} were left out because an entry has no value there.")
     return " ".join(parts)
-
-
-def _figures(view: View, conditions: list[str]) -> list[dict[str, Any]]:
-    table, baseline = view.standings.table, view.collection.suite.baseline
-    if table["skill"].isna().all():
-        return []
-    figures = []
-    axis = f"error relative to {baseline}"
-    for title, name, form in (
-        ("seconds to fit and predict, mean per task", "seconds", "~g"),
-        ("compute", "flops", "~s"),
-    ):
-        cost = table[f"fit_{name}"] + table[f"predict_{name}"]
-        points = pd.DataFrame({"entry": table["entry"], "cost": cost, "error": 1 - table["skill"]})
-        points = points[points["cost"].gt(0) & points["error"].notna()]
-        if len(points) < 2:
-            continue
-        title = "floating-point operations to fit and predict, mean per task" if name == "flops" else title
-        left_out = len(table) - len(points)
-        caption = f"Error against {'time' if name == 'seconds' else 'compute'}. Filled: on the Pareto front."
-        if left_out:
-            caption += f" {left_out} without a counted cost {'is' if left_out == 1 else 'are'} not shown."
-        figures.append(_figure(charts.cost_chart(points, title, axis, form), caption, caption))
-    figures.append(_condition_figure(view, conditions))
-    return figures
-
-
-def _condition_figure(view: View, conditions: list[str]) -> dict[str, Any]:
-    table = view.standings.table.head(MOST_ROWS)
-    long = table.melt("entry", [f"skill_{one}" for one in conditions], "condition", "score").dropna()
-    long["condition"] = long["condition"].str.removeprefix("skill_")
-    # Clipped ratios are at least 0.01 each, so the logarithmic axis is safe.
-    frame = long.assign(value=(1 - long["score"]).clip(*aggregate.CLIP))[["entry", "condition", "value"]]
-    baseline = view.collection.suite.baseline
-    caption = f"Error under each condition relative to {baseline} (dashed line) under the same condition."
-    if len(view.standings.table) > MOST_ROWS:
-        caption += f" The first {MOST_ROWS} entries."
-    title = "relative error (geometric mean over tasks)"
-    return _figure(charts.condition_chart(frame, list(table["entry"]), title), caption, caption)
-
-
-def _figure(svg: str, caption: str, label: str) -> dict[str, Any]:
-    # The renderer escapes every text; a test proves it with hostile names.
-    return {"svg": Markup(svg), "caption": caption, "label": label}

@@ -12,10 +12,11 @@ import pandas as pd
 
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.grid import Axis, Grid
+from tsbench.leaderboard.kept import drawn_once
 from tsbench.leaderboard.words import MetricWords, name_words, value_words
 
-from . import text
-from .view import Cell, best_marked, number_cell
+from .. import text
+from ..view import Cell, best_marked, number_cell
 
 MAPPED = ("regular", "generalisation")
 """Conditions with heat maps; robustness has the cells of the regular condition."""
@@ -68,7 +69,7 @@ def grid_figures(
     ]
     if levels := [panel for panel in levels if len(panel.frame)]:
         yield (
-            charts.curve_chart(levels, drawn, metric.title),
+            drawn_once(charts.curve_chart, levels, drawn, metric.title),
             f"{metric.title} over the level of each disturbance, mean over cells and seeds.",
         )
     axes = [
@@ -79,7 +80,7 @@ def grid_figures(
     if axes := [panel for panel in axes if len(panel.frame)]:
         columns = max((len(_numeric(grid)) for grid in grids), default=1)
         yield (
-            charts.curve_chart(axes, drawn, metric.title, columns=max(2, min(columns, 3))),
+            drawn_once(charts.curve_chart, axes, drawn, metric.title, columns=max(2, min(columns, 3))),
             f"{metric.title} along each axis of the cells, mean over levels, seeds and the other axes, where "
             "these have every value of the axis.",
         )
@@ -106,7 +107,7 @@ def _heat_maps(grid: Grid, entries: Sequence[str], metric: MetricWords) -> tuple
     frame = pd.DataFrame(rows, columns=["entry", "facet", "x", "y", "value"])
     facets = [f"{name_words(texts[0].name)} {_said(value)}" for value in texts[0].values] if texts else [""]
     names = [entry for entry in entries if entry in set(frame["entry"])]
-    drawn = charts.heat_maps(frame, names, _titled(x), _titled(y), facets, metric.title)
+    drawn = drawn_once(charts.heat_maps, frame, names, _titled(x), _titled(y), facets, metric.title)
     caption = (
         f"{metric.title} over {name_words(x.name)} and {name_words(y.name)}, {grid.condition} condition, "
         "mean over levels and seeds."

@@ -1,0 +1,1 @@
+"""Pages of the site: what each template is given, as a pure function of views and declarations."""
