@@ -51,6 +51,8 @@ def response_images(
     for entry in entries:
         ahead = case[(case["entry"] == entry) & (case["time"] > 0)][["time", "row", "forecast"]]
         ahead = ahead.rename(columns={"forecast": "value"}).dropna()
+        if ahead.empty:
+            continue  # its Result keeps other cases
         pictures.append(
             _picture(ahead, shades, shape, textwrap.wrap(entry, NAME, max_lines=3, placeholder="…"), None)
         )

@@ -35,7 +35,10 @@ def suite_figures(view: View, conditions: list[str]) -> list[dict[str, Any]]:
 
 def pair_figures(view: View) -> list[dict[str, Any]]:
     """Mean ranks with what a test tells apart, and who beats whom; nothing for one entry alone."""
-    return [_rank_figure(view), _win_figure(view)] if len(view.rows) > 1 else []
+    if len(view.rows) < 2:
+        return []
+    ranked = _rank_figure(view)
+    return [_win_figure(view)] if ranked is None else [ranked, _win_figure(view)]
 
 
 def _win_figure(view: View) -> dict[str, Any]:
@@ -83,10 +86,15 @@ def _condition_figure(view: View, conditions: list[str]) -> dict[str, Any]:
     return figure(svg, caption + _first(view), caption)
 
 
-def _rank_figure(view: View) -> dict[str, Any]:
-    """Mean ranks with the critical difference; without a test the ranks alone, and why."""
+def _rank_figure(view: View) -> dict[str, Any] | None:
+    """Mean ranks with the critical difference; without a test the ranks alone, and why.
+
+    None where fewer than two entries have a value in every cluster, so that there is nothing to compare.
+    """
     names = [row["entry"] for row in view.rows]
     blocks = cluster_ranks(view.collection, names, view.standings.missing)
+    if len(blocks.columns) < 2:
+        return None
     left_out = len(names) - len(blocks.columns)
     # All entries are compared; only the first are drawn.
     found = compare(blocks.to_numpy(float))
