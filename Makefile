@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 INSTALLED := $(VENV)/installed-$(VERSION)
 
-.PHONY: help demo test test-all check bench schemas clean
+.PHONY: help demo test test-all check bench schemas docs clean
 
 help:
 	@echo "make demo      set everything up and run the main job on generated data, offline"
 	@echo "make test      quick tests (under 8 minutes on 2 cores)"
 	@echo "make test-all  every test, slow and GPU ones included"
 	@echo "make check     format, lint, types, schemas, advisories and licences, stale Results"
+	@echo "make docs      the documentation as pages: site/index.html"
 	@echo "make bench     side-by-side speed comparisons, JSON in runs/benchmarks"
 
 $(INSTALLED): pyproject.toml setup.py
@@ -55,5 +56,9 @@ schemas: $(INSTALLED)
 	$(BIN)/python -m tsbench.schemas
 	$(BIN)/python -m tsbench.published
 
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+	@echo "Pages: site/index.html"
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
