@@ -24,4 +24,11 @@ def _convert(app: Any, docname: str, source: list[str]) -> None:
 
 
 def _cell(kind: str, text: str) -> str:
-    return f"```python\n{text}\n```" if kind == "code" else text
+    if kind != "code":
+        return text
+    if text.startswith("!"):
+        return "\n".join("    " + line.removeprefix("!") for line in text.splitlines())
+    if text.startswith("%%writefile "):
+        name, text = text.removeprefix("%%writefile ").split("\n", 1)
+        return f"`{name}`:\n\n```python\n{text}\n```"
+    return f"```python\n{text}\n```"

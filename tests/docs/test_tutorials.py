@@ -99,7 +99,6 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
 
     # `!tsbench` is looked for on the path, as in a reader's environment.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     notebook = nbformat.read(TUTORIALS / "own-model.ipynb", as_version=4)
     nbformat.validate(notebook)
     resources = {"metadata": {"path": str(tmp_path)}}
