@@ -41,7 +41,7 @@ def cluster_logarithms(collection: Collection, names: Sequence[str], missing: Mi
     """
     whole = _errors(collection, names, missing)
     whole = whole[(whole > 0).all(axis="columns")]
-    return np.log(whole).groupby(level="cluster").mean()
+    return whole.apply(np.log).groupby(level="cluster").mean()
 
 
 def _errors(collection: Collection, names: Sequence[str], missing: Missing) -> pd.DataFrame:
