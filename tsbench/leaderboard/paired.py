@@ -98,11 +98,11 @@ def _student(differences: Floats) -> float:
     """1 where all differences are 0; a difference that is the same everywhere is certain."""
     if np.ptp(differences) <= ROUNDING * np.abs(differences).max():
         return 1.0 if differences[0] == 0 else 0.0
-    return float(scipy.stats.ttest_1samp(differences, 0.0)[1])
+    return float(np.asarray(scipy.stats.ttest_1samp(differences, 0.0))[1])
 
 
 def _wilcoxon(differences: Floats) -> float:
     """Zeros are shared out between both signs (Demšar, 2006, section 3.1.3); 1 where all are zeros."""
     if not differences.any():
         return 1.0
-    return float(scipy.stats.wilcoxon(differences, zero_method="zsplit")[1])
+    return float(np.asarray(scipy.stats.wilcoxon(differences, zero_method="zsplit"))[1])
