@@ -19,6 +19,10 @@ AUDIT_SECONDS = 240
 COPYLEFT = ("AGPL", "GPL", "SSPL", "Affero", "GNU General Public")
 WEAK = ("LGPL", "Lesser", "Library General", "MPL", "exception", " OR ")
 """Bind a library's own files only, or leave a choice."""
+REVIEWED = {
+    "docutils": "public domain and BSD; only its Emacs mode, which is not installed, is under the GPL"
+}
+"""Packages that name a refused licence for a part that nobody gets with them: name → what was found."""
 
 
 def main() -> int:
@@ -56,7 +60,7 @@ def licences(file: Path | None) -> int:
     rows = list(csv.DictReader(io.StringIO(text)))
     if file is not None:
         file.write_text(text, encoding="utf-8")
-    refused = [row for row in rows if is_copyleft(row["License"])]
+    refused = [row for row in rows if row["Name"] not in REVIEWED and is_copyleft(row["License"])]
     for row in refused:
         sys.stdout.write(f"{row['Name']} {row['Version']} has the licence {row['License']}\n")
     unnamed = [row["Name"] for row in rows if row["License"] == "UNKNOWN"]

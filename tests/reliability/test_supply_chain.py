@@ -52,6 +52,21 @@ def test_licences_that_bind_users_are_refused(tool, licence, refused):
     assert tool.is_copyleft(licence) is refused
 
 
+def test_a_licence_that_was_looked_into_passes_for_its_package_alone(tool, monkeypatch, capsys):
+    class Done:
+        stdout = (
+            "Name,Version,License,URL\n"
+            "docutils,1,Public Domain; BSD License; GNU General Public License (GPL),u\n"
+        )
+
+    monkeypatch.setattr(tool, "_run", lambda *_: Done)
+    assert tool.licences(None) == 0
+
+    Done.stdout = Done.stdout.replace("docutils", "other")
+    assert tool.licences(None) == 1
+    assert "other 1 has the licence" in capsys.readouterr().out
+
+
 def test_a_known_weakness_fails_and_an_unreachable_service_does_not(tool, monkeypatch, capsys):
     class Done:
         stdout = ""
