@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tsbench.leaderboard.clusters import cluster_ranks
+from tsbench.leaderboard.clusters import cluster_logarithms, cluster_ranks
 from tsbench.leaderboard.collect import collect, read_pool
 
 NAMES = ["naive", "linear", "deep"]
@@ -45,3 +45,13 @@ def test_without_results_there_is_no_block(bench):
     collection = collect(bench.suite, read_pool([]), bench.declared)
     assert cluster_ranks(collection, [], "impute").empty
     assert np.array_equal(cluster_ranks(collection, [], "impute").shape, (0, 0))
+
+
+def test_logarithms_of_a_cluster_differ_by_the_relative_error(bench):
+    collection = made(bench, lambda dataset, unit: "odd" if unit % 2 else "even")
+
+    found = cluster_logarithms(collection, NAMES, "impute")
+
+    assert list(found.columns) == NAMES
+    assert np.exp(found.loc["even", "naive"] - found.loc["even", "deep"]) == pytest.approx(3)
+    assert np.exp(found.loc["odd", "naive"] - found.loc["odd", "linear"]) == pytest.approx(0.5, rel=0.02)

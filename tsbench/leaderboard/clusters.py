@@ -1,4 +1,4 @@
-"""Mean ranks of entries in each cluster: the blocks of tests."""
+"""Mean ranks and mean logarithms of errors of entries in each cluster: the blocks of tests."""
 
 from collections.abc import Sequence
 
@@ -28,6 +28,24 @@ def cluster_ranks(collection: Collection, names: Sequence[str], missing: Missing
     Returns:
         Clusters × those entries that have a value in every cluster and cell.
     """
+    whole = _errors(collection, names, missing)
+    ranked = pd.DataFrame(ranks(whole.to_numpy(float)), index=whole.index, columns=whole.columns)
+    return ranked.groupby(level="cluster").mean()
+
+
+def cluster_logarithms(collection: Collection, names: Sequence[str], missing: Missing) -> pd.DataFrame:
+    """Mean over cells of the logarithm of each entry's error in each cluster, as `cluster_ranks` takes them.
+
+    A difference of two entries is the logarithm of the geometric mean of their relative errors, so that
+    tasks of different scale come together. Cells in which an entry has no positive error are left out.
+    """
+    whole = _errors(collection, names, missing)
+    whole = whole[(whole > 0).all(axis="columns")]
+    return whole.apply(np.log).groupby(level="cluster").mean()
+
+
+def _errors(collection: Collection, names: Sequence[str], missing: Missing) -> pd.DataFrame:
+    """(task, condition, cluster) × those entries that have a value in each."""
     having = {task for _, task, _ in collection.stored}
     rows = [
         row
@@ -50,9 +68,7 @@ def cluster_ranks(collection: Collection, names: Sequence[str], missing: Missing
         declared = _not_applicable(collection, names)
         for name in (one for one in names if one not in declared):
             errors[name] = errors[name].fillna(errors[baseline])
-    whole = errors.dropna(axis="columns")
-    ranked = pd.DataFrame(ranks(whole.to_numpy(float)), index=whole.index, columns=whole.columns)
-    return ranked.groupby(level="cluster").mean()
+    return errors.dropna(axis="columns")
 
 
 def _not_applicable(collection: Collection, names: Sequence[str]) -> set[str]:

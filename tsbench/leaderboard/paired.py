@@ -6,13 +6,14 @@ Wilcoxon's signed ranks (Demšar, JMLR 7, 2006, sections 3.1.1 and 3.1.3); p-val
 Holm's step-down rule (Scandinavian Journal of Statistics 6, 1979).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import scipy.stats
 
-from .aggregate import Floats, mean_rank
+from .aggregate import Floats
 from .bootstrap import MIN_CLUSTERS
 
 ROUNDING = 1e-12
@@ -58,7 +59,8 @@ def paired_tests(blocks: Floats) -> PairedTests:
     first, second = np.triu_indices(entries, 1)
     differences = blocks[:, first] - blocks[:, second]  # (cluster, pair)
     found: dict[Test, Floats] = {}
-    for name, test in (("t", _student), ("wilcoxon", _wilcoxon)):
+    tests: dict[Test, Callable[[Floats], float]] = {"t": _student, "wilcoxon": _wilcoxon}
+    for name, test in tests.items():
         adjusted = holm(np.array([test(one) for one in differences.T]))
         matrix = np.full((entries, entries), np.nan)
         matrix[first, second] = matrix[second, first] = adjusted
@@ -80,28 +82,27 @@ def holm(p_values: Floats) -> Floats:
 
 
 def rank_stability(blocks: Floats) -> Floats:
-    """Place of each entry when each cluster in turn is left out, shape (cluster, entry); 1 is best.
+    """Place of each entry by its mean when each cluster in turn is left out, shape (cluster, entry).
 
-    Entries with the same mean rank share the mean of their places.
+    1 is best. Entries with the same mean share the mean of their places.
 
     Args:
         blocks: value of each entry in each cluster, smaller is better, shape (cluster, entry), no NaN; at
-            least two clusters.
+            least two clusters. Ranks in place of values give places by the mean rank.
     """
-    clusters = len(blocks)
-    left = np.stack([mean_rank(np.delete(blocks, one, axis=0)) for one in range(clusters)])
-    return scipy.stats.rankdata(left.round(12), method="average", axis=1)
+    means = (blocks.sum(axis=0) - blocks) / (len(blocks) - 1)
+    return scipy.stats.rankdata(means.round(12), method="average", axis=1)
 
 
 def _student(differences: Floats) -> float:
     """1 where all differences are 0; a difference that is the same everywhere is certain."""
     if np.ptp(differences) <= ROUNDING * np.abs(differences).max():
         return 1.0 if differences[0] == 0 else 0.0
-    return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+    return float(np.asarray(scipy.stats.ttest_1samp(differences, 0.0))[1])
 
 
 def _wilcoxon(differences: Floats) -> float:
     """Zeros are shared out between both signs (Demšar, 2006, section 3.1.3); 1 where all are zeros."""
     if not differences.any():
         return 1.0
-    return float(scipy.stats.wilcoxon(differences, zero_method="zsplit").pvalue)
+    return float(np.asarray(scipy.stats.wilcoxon(differences, zero_method="zsplit"))[1])

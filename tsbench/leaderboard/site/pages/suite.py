@@ -24,7 +24,7 @@ from ..view import (
     task_href,
 )
 from .scopes import fields_of, scopes
-from .suite_figures import pair_figures, suite_figures
+from .suite_figures import order_table, pair_figures, suite_figures
 
 MOST_RANGES = 1000
 """Cells up to which the heat tables hold the range of the seeds; with more, the page of a Result has it."""
@@ -62,6 +62,7 @@ def suite_context(view: View) -> dict[str, Any]:
         "uncertainty_long": said.reason,
         "figures": suite_figures(view, conditions) if len(standings.ranked) else [],
         "pairs": pair_figures(view) if len(standings.ranked) else [],
+        "order": order_table(view) if len(standings.ranked) else None,
         "by_condition": _by_condition(view, conditions),
         "scores": [_scores(view, condition) for condition in conditions],
         "filters": _filters(view, conditions),

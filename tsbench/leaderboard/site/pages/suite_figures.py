@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from tsbench.leaderboard import aggregate, charts
-from tsbench.leaderboard.clusters import cluster_ranks
+from tsbench.leaderboard.clusters import cluster_logarithms, cluster_ranks
 from tsbench.leaderboard.kept import drawn_once
+from tsbench.leaderboard.paired import paired_tests, rank_stability
 from tsbench.leaderboard.pairwise import win_matrix
 from tsbench.leaderboard.significance import LEVEL, compare
 
@@ -39,6 +41,48 @@ def pair_figures(view: View) -> list[dict[str, Any]]:
         return []
     ranked = _rank_figure(view)
     return [_win_figure(view)] if ranked is None else [ranked, _win_figure(view)]
+
+
+def order_table(view: View) -> dict[str, Any] | None:
+    """How sure the order is: tests against the first entry, and places when one cluster is left out.
+
+    None where fewer than two entries have a value in every cluster, or there is one cluster alone.
+    """
+    names = [row["entry"] for row in view.rows]
+    blocks = cluster_logarithms(view.collection, names, view.standings.missing)
+    if len(blocks.columns) < 2 or len(blocks) < 2:
+        return None
+    found, values = paired_tests(blocks.to_numpy(float)), blocks.to_numpy(float)
+    places = rank_stability(values)
+    order = sorted(range(len(blocks.columns)), key=lambda at: values[:, at].mean())
+    rows = []
+    for at in order[:MOST_ROWS]:
+        low, high = places[:, at].min(), places[:, at].max()
+        tests = {name: matrix[order[0], at] for name, matrix in found.p_values.items()}
+        rows.append(
+            {
+                "entry": str(blocks.columns[at]),
+                "ratio": text.number(float(np.exp((values[:, at] - values[:, order[0]]).mean())), 3),
+                "places": f"{low:g}" if low == high else f"{low:g}–{high:g}",
+                "tests": [
+                    "–" if at == order[0] or name not in tests else text.number(float(tests[name]), 2)
+                    for name in ("t", "wilcoxon")
+                ],
+            }
+        )
+    clusters = f"{len(blocks)} clusters"
+    caption = (
+        f"Errors relative to those of {blocks.columns[order[0]]}, geometric mean over {clusters}; the places "
+        "that an entry takes when each cluster in turn is left out."
+    )
+    if found.reason:
+        caption += f" {found.reason}"
+    else:
+        caption += (
+            " p-values of paired tests against it over clusters (Student's t of the logarithms, Wilcoxon's "
+            "signed ranks), adjusted by Holm over all pairs of entries."
+        )
+    return {"rows": rows, "tested": not found.reason, "caption": caption + _first(view)}
 
 
 def _win_figure(view: View) -> dict[str, Any]:
