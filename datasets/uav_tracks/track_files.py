@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tsbench.contracts import InputError
-from tsbench.data.tables import RawTable, numbers, read_table, require_columns, require_rows
+from tsbench.data.tables import numbers, read_table, require_columns, require_rows
 
 from .flight import INTERVAL, Flight
 
@@ -31,7 +31,6 @@ def read_flight(path: Path, name: str) -> Flight:
         InputError: where columns are missing, a cell is no finite number, or a step is not 0.1 s.
     """
     table = read_table(path)
-    table = RawTable(**{**vars(table), "frame": table.frame.rename(columns=str.strip)})
     require_columns(table, (TIME, *POSITION))
     require_rows(table, MIN_ROWS)
     time = numbers(table, TIME)

@@ -161,20 +161,20 @@ def tracks(values: np.ndarray, sizes: list[int], parts: list[str]) -> Collection
 
 
 def straight(flights: int) -> tuple[np.ndarray, list[int]]:
-    """Straight lines at constant velocity, up to 4 m/s along each axis, 40 positions each."""
+    """Straight lines at constant velocity, up to 4 m/s along each axis, one window each."""
     velocity = np.random.default_rng(0).uniform(-4, 4, (flights, 1, 3))
-    return (velocity * 0.1 * np.arange(40)[:, None]).reshape(-1, 3), [40] * flights
+    return (velocity * 0.1 * np.arange(31)[:, None]).reshape(-1, 3), [31] * flights
 
 
 @pytest.mark.slow
-def test_straight_flight_goes_straight_on(tmp_path):  # vector_uav, must show 2
-    values, sizes = straight(400)
-    data = tracks(values, sizes, ["train"] * 340 + ["validation"] * 30 + ["test"] * 30)
+def test_straight_flight_goes_straight_on():  # vector_uav, must show 2
+    values, sizes = straight(4000)
+    data = tracks(values, sizes, ["train"] * 3700 + ["validation"] * 100 + ["test"] * 200)
     model = build(VectorGRU, data.shape(21), Hyperparameters(dropout=0.0), seed=0)
-    settings = TrainingSettings(learning_rate=0.004, decay=0.85, batch_size=128, epochs=30, patience=30)
+    settings = TrainingSettings(learning_rate=0.005, schedule="cosine", batch_size=64, epochs=20, patience=20)
     model.fit(TaskSource(data, 21, 0, settings=settings, uses=model.uses))
 
-    batch = data.windows("test", 21).gather(torch.arange(30))
+    batch = data.windows("test", 21).gather(torch.arange(200))
     with torch.no_grad():
         forecast = model.eval()({"context": batch["context"]})
 
@@ -189,7 +189,7 @@ def test_velocities_beat_constant_velocity_and_positions_break_elsewhere(stores)
     stores("uav_tracks")
     task = registry.task("uav-tracks")
     data = CollectionData.open(task)
-    settings = TrainingSettings(learning_rate=0.002, decay=0.8, batch_size=256, epochs=8, patience=8)
+    epochs = {"velocity": 4, "position": 1}  # what breaks elsewhere does so after one
     windows = data.windows("test", 21).using("context", "target")
     batch = windows.gather(torch.arange(0, len(windows), 4))
     context, target = batch["context"], batch["target"]
@@ -199,7 +199,8 @@ def test_velocities_beat_constant_velocity_and_positions_break_elsewhere(stores)
         return float(torch.linalg.vector_norm((forecast - offset - target)[:, -1], dim=-1).mean())
 
     errors = {"constant": last_error(ConstantVelocity(data.shape(21)).predict(batch).values)}
-    for reads in ("velocity", "position"):
+    for reads, count in epochs.items():
+        settings = TrainingSettings(learning_rate=0.004, schedule="cosine", batch_size=256, epochs=count)
         model = build(VectorGRU, data.shape(21), Hyperparameters(dropout=0.0, reads=reads), seed=0)
         model.fit(TaskSource(data, 21, 0, settings=settings, uses=model.uses))
         with torch.no_grad():
