@@ -122,7 +122,7 @@ def test_the_audit_passes(open_ragged, ragged):
     from tsbench.audit.checks import audit
     from tsbench.audit.subject import subject_of
 
-    data = open_ragged(labelled(ragged), split=SPLIT, max_context=6)
+    data = open_ragged(labelled(ragged), split=SPLIT, max_context=16)
 
     assert {one.name: one.faults for one in audit(subject_of(data)) if not one.passed} == {}
 
