@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tsbench.contracts import RollingSplit
+from tsbench.contracts import InputError, RollingSplit, SeriesSplit, Task
+from tsbench.data.collection import SeriesCollection
 from tsbench.data.collection_cases import RollingWindows
 from tsbench.data.collection_data import CollectionData
 from tsbench.data.task_data import SplitName
@@ -20,8 +21,13 @@ EPOCHS = 5
 TOLERANCE = 1e-9
 
 
-def declared_origins(split: RollingSplit, sizes: np.ndarray, horizon: int) -> Iterator[dict[str, list[int]]]:
-    """Origins of each series by the words of the declaration, as positions in it."""
+def declared_origins(task: Task, collection: SeriesCollection) -> Iterator[dict[str, list[int]]]:
+    """Origins of each series by the words of the declaration, as positions in it; `end`: of what trains."""
+    if isinstance(task.split, SeriesSplit):
+        yield from _origins_by_label(task.split, collection, task.horizon)
+        return
+    assert isinstance(task.split, RollingSplit)
+    split, sizes, horizon = task.split, collection.sizes, task.horizon
     step = split.step or horizon
     windows = split.windows
     if not isinstance(windows, int):
@@ -43,23 +49,35 @@ def declared_origins(split: RollingSplit, sizes: np.ndarray, horizon: int) -> It
         }
 
 
+def first_unknown(data: CollectionData, *, validation: bool) -> np.ndarray:
+    """First position of each series that is tested (or validated); its length where there is none."""
+    collection = data.collection
+    parts = list(declared_origins(data.task, collection))
+    if isinstance(data.task.split, SeriesSplit):
+        kept = [data.task.split.train, *([] if validation else [data.task.split.validation])]
+        return np.where(np.isin(collection.parts[data.task.split.coordinate], kept), collection.sizes, 0)
+    ends = [origins["end"] if validation else origins["test"] or origins["end"] for origins in parts]
+    return np.array([max(0, one[0]) for one in ends])
+
+
 def collection_counts(data: CollectionData, context: int) -> str:
     """How many windows each part has."""
-    counts = " + ".join(str(len(data.windows(part, context))) for part in PARTS)
+    found = _windows_of(data, context)
+    counts = " + ".join(str(len(found.get(part, ()))) for part in PARTS)
     return f"{data.name} {counts} of {len(data.collection.sizes)} series"
 
 
 def origin_faults(data: CollectionData, context: int) -> Iterator[str]:
     """Whether each series has the windows of the declaration, on its own values, and no other."""
-    split, collection = data.task.split, data.collection
-    assert isinstance(split, RollingSplit)
+    collection = data.collection
     first = np.concatenate([[0], np.cumsum(collection.sizes)]).tolist()
     looked_at = spread_with_ends(len(collection.sizes), SERIES).tolist()
-    found = {part: data.windows(part, context) for part in PARTS}
-    declared = list(declared_origins(split, collection.sizes, data.task.horizon))
+    found = _windows_of(data, context)
+    declared = list(declared_origins(data.task, collection))
+    for part in PARTS:
+        if len(found.get(part, ())) != sum(len(origins[part]) for origins in declared):
+            yield f"the {part} part has {len(found.get(part, ()))} windows"
     for part, windows in found.items():
-        if len(windows) != sum(len(origins[part]) for origins in declared):
-            yield f"the {part} part has {len(windows)} windows"
         for series in looked_at:
             given = (windows.origins[windows.series == series] - first[series]).tolist()
             if given != declared[series][part]:
@@ -77,10 +95,9 @@ def origin_faults(data: CollectionData, context: int) -> Iterator[str]:
 def drawn_faults(data: CollectionData, context: int) -> Iterator[str]:
     """Whether windows that are drawn for an epoch stay in the training part and mask what lies behind it."""
     split = data.task.split
-    assert isinstance(split, RollingSplit)
-    if split.cut_within is None:
+    if not isinstance(split, RollingSplit) or split.cut_within is None:
         return
-    declared = list(declared_origins(split, data.collection.sizes, data.task.horizon))
+    declared = list(declared_origins(data.task, data.collection))
     ends = data.collection.first + np.array([origins["end"][0] for origins in declared])
     drawn = data.windows("train", context).using("context", "target").drawn(0)
     for epoch in range(EPOCHS):
@@ -104,15 +121,16 @@ def scale_faults(data: CollectionData, context: int) -> Iterator[str]:
     """Mean and spread of training parts, and seasonal differences before test origins, by their formulas."""
     from .scale import seasonal_difference, training_statistics
 
-    split, collection = data.task.split, data.collection
-    assert isinstance(split, RollingSplit)
-    declared = list(declared_origins(split, collection.sizes, data.task.horizon))
+    collection = data.collection
+    declared = list(declared_origins(data.task, collection))
     windows = data.windows("test", context)
     columns = collection.columns(data.targets)
     for series in spread_with_ends(len(collection.sizes), SERIES).tolist():
         first = int(collection.first[series])
         values = collection.values[first : first + int(collection.sizes[series])]
         seen = values[: max(0, declared[series]["end"][0])]
+        if isinstance(data.task.split, SeriesSplit):
+            seen = _of_training_series(collection, declared)
         if len(seen) and not np.isnan(seen).all(axis=0).any():
             yield from _moment_faults(data, series, *training_statistics(seen))
         cases = torch.nonzero(windows.series == series).flatten()
@@ -158,10 +176,42 @@ def other_futures(data: CollectionData, windows: RollingWindows, case: int) -> n
     number = int((windows.series[:case] == windows.series[case]).sum())
     starts = data.collection.sizes.copy()
     first_case = torch.searchsorted(windows.series, windows.series.unique_consecutive())
-    chosen = first_case + number
+    last_case = torch.cat([first_case[1:], torch.tensor([len(windows)])]) - 1
+    chosen = torch.minimum(first_case + number, last_case)  # some series have fewer windows
     series = windows.series[chosen].numpy()
     starts[series] = (windows.origins[chosen]).numpy() - data.collection.first[series]
     return starts
+
+
+def _windows_of(data: CollectionData, context: int) -> dict[SplitName, RollingWindows]:
+    """The windows of each part that has any: other data than the task's own may be for the test alone."""
+    found = {}
+    for part in PARTS:
+        try:
+            found[part] = data.windows(part, context)
+        except InputError:
+            continue  # an empty part; the caller knows from the declaration whether that is right
+    return found
+
+
+def _origins_by_label(
+    split: SeriesSplit, collection: SeriesCollection, horizon: int
+) -> Iterator[dict[str, list[int]]]:
+    steps = {"train": 1, "validation": split.step, "test": split.step}
+    for size, label in zip(collection.sizes.tolist(), collection.parts[split.coordinate], strict=True):
+        own = {
+            part: list(range(split.shortest_context, size - horizon + 1, step))
+            if label == getattr(split, part)
+            else []
+            for part, step in steps.items()
+        }
+        yield own | {"end": [size if label == split.train else 0]}
+
+
+def _of_training_series(collection: SeriesCollection, declared: list[dict[str, list[int]]]) -> np.ndarray:
+    """All values of the series that train; none where the data are another set than the task's own."""
+    ends = np.array([origins["end"][0] for origins in declared])
+    return collection.values[np.repeat(ends > 0, collection.sizes)]
 
 
 def _moment_faults(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from tsbench.contracts import LabelledSplit, RollingSplit, Scenario
+from tsbench.contracts import LabelledSplit, Scenario
 from tsbench.data.batch import Batch
 from tsbench.data.collection_data import CollectionData
 from tsbench.data.disturbances import disturb
@@ -15,7 +15,7 @@ from tsbench.data.task_data import TaskData
 from tsbench.evaluation.evaluate import Presenter
 
 from .borders import declared_borders
-from .collections import declared_origins, other_futures, with_other_values
+from .collections import first_unknown, other_futures, with_other_values
 from .excerpt import with_other_rows, with_other_samples
 from .subject import SCENARIOS, Candidate, Finding, Subject, places
 
@@ -119,10 +119,7 @@ def _with_other_parts(data: TaskData, *, validation: bool) -> TaskData:
     """The task opened anew on another test part, or on another validation and test part."""
     random = np.random.default_rng(1)
     if isinstance(data, CollectionData):
-        assert isinstance(data.task.split, RollingSplit)
-        parts = list(declared_origins(data.task.split, data.collection.sizes, data.task.horizon))
-        ends = [origins["end"] if validation else origins["test"] or origins["end"] for origins in parts]
-        return with_other_values(data, np.array([max(0, one[0]) for one in ends]), random)
+        return with_other_values(data, first_unknown(data, validation=validation), random)
     if isinstance(data, SeriesData):
         train, until_test, _ = declared_borders(data.task, len(data.table.values))
         start = train if validation else until_test

@@ -19,7 +19,7 @@ from .result import (
     TrainedOn,
 )
 from .search_space import Range, SearchSpace
-from .split import LabelledSplit, RollingSplit, Split, WindowRule
+from .split import LabelledSplit, RollingSplit, SeriesSplit, Split, WindowRule
 from .strict import Strict, canonical_hash, parse
 from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
@@ -29,7 +29,7 @@ __all__ = [
     "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model", "ModelCard",
     "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance", "PublishedFigure",
     "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario",
-    "SearchSpace", "Sentinel", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry",
-    "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise",
-    "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite",
+    "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn",
+    "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """How a task divides its data into training, validation and test part.
 
-By rows or shares of one series, by labels of samples, or by rolling windows at the end of many series.
+By rows or shares of one series, by labels of samples or of whole series, or by rolling windows at the end of
+many series.
 """
 
 import math
@@ -132,3 +133,34 @@ class RollingSplit(Strict):
         if self.validation == 0:
             return test, test
         return test, test - horizon - (self.validation - 1) * step
+
+
+class SeriesSplit(Strict):
+    """Whole series of a collection belong to a part, by the label that a coordinate gives each of them.
+
+    Every window of a series that has `shortest_context` values before its origin belongs to the series' part,
+    so that no part shares a value with another one. Origins are one step apart in training, `step` in
+    validation and test.
+    """
+
+    kind: Literal["series"]
+    coordinate: str = "split"
+    train: str = "train"
+    validation: str = "validation"
+    test: str = "test"
+    step: int = Field(default=1, ge=1)
+    shortest_context: int = Field(default=1, ge=1)
+
+    def origins(self, lengths: np.ndarray, horizon: int, step: int) -> np.ndarray:
+        """Number of windows of each series whose origins are `step` apart, int64, shape (series,).
+
+        Args:
+            lengths: number of values of each series, shape (series,).
+            horizon: steps of a forecast.
+            step: between two origins.
+
+        Example:
+            >>> SeriesSplit(kind="series", shortest_context=20).origins(np.array([29, 30, 100]), 10, 1)
+            array([ 0,  1, 71])
+        """
+        return np.clip((lengths - horizon - self.shortest_context) // step + 1, 0, None)

@@ -19,7 +19,7 @@ from .conditions import (
     expand,
 )
 from .forecast import DECILES
-from .split import LabelledSplit, RollingSplit, Split
+from .split import LabelledSplit, RollingSplit, SeriesSplit, Split
 from .strict import Strict, canonical_hash
 
 
@@ -85,13 +85,15 @@ class Task(Strict):
     period: int = Field(gt=0)
     """Main season in steps; models take it from here, never a hidden 24."""
     max_context: int = Field(gt=0)
-    split: Annotated[Split | LabelledSplit | RollingSplit, Field(discriminator="kind")]
-    """By rows or shares: the store holds one time series. Rolling: it holds series of different length."""
+    split: Annotated[Split | LabelledSplit | RollingSplit | SeriesSplit, Field(discriminator="kind")]
+    """By rows or shares: the store holds one time series. Rolling, or by series: it holds series of different
+    length."""
     samples: SampleLayout | None = None
     """For a store of independent samples; without it the store holds time series, cut into windows."""
     normalisation: Literal["none", "zscore", "zscore_parts"]
     """Mean and population standard deviation of the training part; `zscore`: of each variable, of many series
-    each by itself; `zscore_parts`: of all real parts and of all imaginary parts of the contexts."""
+    each by itself (of all training series together where the split is by series); `zscore_parts`: of all real
+    parts and of all imaginary parts of the contexts."""
     space: Space
     """Where metrics are computed: `normalised` values or physical `units`."""
     missing: Literal["refuse", "mask"] = "refuse"
@@ -134,7 +136,7 @@ class Task(Strict):
 
     @model_validator(mode="after")
     def _unit_is_that_of_the_split(self) -> "Task":
-        kinds = {"labels": "sample", "rolling": "series"}
+        kinds = {"labels": "sample", "rolling": "series", "series": "series"}
         wanted = kinds.get(self.split.kind, "window_block")
         if self.unit.kind != wanted:
             raise ValueError(
@@ -147,13 +149,13 @@ class Task(Strict):
     @model_validator(mode="after")
     def _series_are_normalised_one_by_one(self) -> "Task":
         if self.rolling and self.normalisation == "zscore_parts":
-            raise ValueError("a rolling split goes with the normalisation `none` or `zscore`")
+            raise ValueError("a split of series goes with the normalisation `none` or `zscore`")
         return self
 
     @property
     def rolling(self) -> bool:
         """Whether the task forecasts a collection of series, from rolling origins."""
-        return isinstance(self.split, RollingSplit)
+        return isinstance(self.split, RollingSplit | SeriesSplit)
 
     @property
     def view(self) -> str:
@@ -179,9 +181,9 @@ class Task(Strict):
         """
         if self.unit.kind == "sample":
             return 1
-        if isinstance(self.split, RollingSplit):
-            if isinstance(self.split.windows, int):
-                return self.split.windows
+        if isinstance(self.split, RollingSplit) and isinstance(self.split.windows, int):
+            return self.split.windows
+        if self.rolling:
             raise ValueError(f"the number of test windows of {self.id} depends on its data")
         return self.unit.windows or 2 * self.horizon
 

@@ -4,10 +4,12 @@ The layout is a contiguous ragged array (CF 1.11, section 9.3.3): `value(observa
 channel)` and `row_size(series)`. Beside them a store may hold `start(series)`, the first time stamp of each
 series (with the attribute `step` of the store, an ISO 8601 duration), `known_covariates(observation,
 known_covariate)`, `past_covariates(observation, past_covariate)`, `static(series, feature)` and
-`categorical(series, attribute)`. A store of one time series is a collection of one.
+`categorical(series, attribute)`. Further coordinates of `series` are labels, such as its part. A store
+of one time series is a collection of one.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -64,6 +66,7 @@ class SeriesCollection:
         categorical: categories of each series, int64, counted from 0, one row a series.
         recipe: hash of how the store was made.
         content: hash of its decoded values.
+        parts: coordinate → label that it gives each series, shape (series,).
     """
 
     name: str
@@ -80,6 +83,7 @@ class SeriesCollection:
     categorical: Columns
     recipe: str
     content: str
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def first(self) -> np.ndarray:
@@ -174,6 +178,7 @@ def of_dataset(opened: xr.Dataset, name: str, recipe: str, content: str) -> Seri
         categorical=_categories(opened, name),
         recipe=recipe,
         content=content,
+        parts=_labels(opened),
     )
 
 
@@ -251,6 +256,15 @@ def _categories(opened: xr.Dataset, name: str) -> Columns:
     if values.dtype.kind not in "iu" or (values < 0).any():
         raise InputError(f"'{name}': categorical must hold integers from 0 on")
     return Columns(values.astype(np.int64), _names(opened, "categorical"))
+
+
+def _labels(opened: xr.Dataset) -> dict[str, np.ndarray]:
+    """Coordinates that label the series, their names aside."""
+    return {
+        str(name): np.array([str(label) for label in one.values])
+        for name, one in opened.coords.items()
+        if one.dims == ("series",) and name != "series"
+    }
 
 
 def _names(opened: xr.Dataset, array: str) -> tuple[str, ...]:

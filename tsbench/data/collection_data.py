@@ -1,18 +1,28 @@
-"""A task opened on a store of series of different length. Owns rolling origins, masks and scales."""
+"""A task opened on a store of series of different length. Owns origins, masks and scales."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tsbench.contracts import InputError, RollingSplit, Scenario, Task, TaskShape, TestedOn, TrainedOn
+from tsbench.contracts import (
+    InputError,
+    RollingSplit,
+    Scenario,
+    SeriesSplit,
+    Task,
+    TaskShape,
+    TestedOn,
+    TrainedOn,
+)
 
 from .calendar import calendar_names
 from .cases import Cases
 from .collection import SeriesCollection, fill_rows_forward, read_collection
 from .collection_cases import HeldSeries, RollingWindows, counts_by
+from .collection_parts import Origins, common_scale, of_all, series_of, series_origins
 from .normalisation import SeriesScale, fit_series_scale
 from .task_data import Example, SplitName, TaskData
 from .tested import tested_on_collection
@@ -28,7 +38,7 @@ class CollectionData(TaskData):
         task: the declaration.
         collection: the series as stored, with the context's channels only.
         targets: names of the scored channels.
-        scale: normalisation of each series, fitted on its training part.
+        scale: normalisation of each series, fitted on its training part, or on all training series.
         held: what windows gather from.
     """
 
@@ -51,16 +61,13 @@ class CollectionData(TaskData):
     @classmethod
     def of(cls, task: Task, collection: SeriesCollection) -> "CollectionData":
         """Open the task on series that are read already."""
-        assert isinstance(task.split, RollingSplit)
         collection = collection.select(task.variables)
         targets = collection.channels if task.targets == "all" else task.targets
         columns = collection.columns(targets)
-        test, training_end = task.split.borders(collection.sizes, task.horizon)
-        _refuse_short(collection, task, test)
+        if isinstance(task.split, RollingSplit):
+            _refuse_short(collection, task, task.split.borders(collection.sizes, task.horizon)[0])
         _refuse_missing(collection, task)
-        scale = fit_series_scale(
-            collection.values, collection.sizes, np.maximum(training_end, 0), task.normalisation
-        )
+        scale = _fit_scale(collection, task)
         observed = ~np.isnan(collection.values)
         filled = collection.values
         if not observed.all():
@@ -95,12 +102,14 @@ class CollectionData(TaskData):
 
     @property
     def unit_windows(self) -> int:
-        """Test windows of a series."""
+        """Test windows of a series; the most, where they differ."""
+        if isinstance(self.task.split, SeriesSplit):
+            return int(self._origins["test"][1].max())
         return self._split.window_count(self.collection.sizes, self.task.horizon)
 
     def unit_of_cases(self) -> torch.Tensor | None:
         """Units are series: the number of each case's, where some series have fewer windows than others."""
-        if self._split.short_series != "leave_windows_out":
+        if self.task.split.kind == "rolling" and self._split.short_series != "leave_windows_out":
             return None
         counts = torch.from_numpy(self._origins["test"][1])
         counts = counts[counts > 0]
@@ -140,7 +149,10 @@ class CollectionData(TaskData):
             )
         number = np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)
         origins = np.repeat(self.collection.first + first, count) + number * step
-        ends = np.clip(self._training_end, 0, None) if split == "train" else self.collection.sizes
+        by_series = isinstance(self.task.split, SeriesSplit)
+        ends = self.collection.sizes
+        if split == "train" and not by_series:
+            ends = np.clip(self._training_end, 0, None)
         return RollingWindows(
             held=self.held,
             series=torch.from_numpy(series),
@@ -148,8 +160,8 @@ class CollectionData(TaskData):
             ends=self.held.first + torch.from_numpy(ends),
             context=context,
             horizon=self.task.horizon,
-            cut_within=self._split.cut_within if split == "train" else None,
-            shortest=self._split.shortest_context,
+            cut_within=None if by_series or split != "train" else self._split.cut_within,
+            shortest=self._shortest,
         )
 
     def to_metric_space(self, forecast: torch.Tensor) -> torch.Tensor:
@@ -187,9 +199,14 @@ class CollectionData(TaskData):
         """First and last position of the training parts, the last one from the end of each series.
 
         Positions also where there are stamps: series that end at different times have no common last stamp.
+        Where the split is by series, the names of those that train.
         """
+        variables = self.collection.channels
+        if isinstance(self.task.split, SeriesSplit):
+            names = series_of(self.collection, self.task.split, self.task.split.train)
+            return TrainedOn(dataset=self.name, series=names, variables=variables, start="0", end="-1")
         end = str(int(self._training_end[0] - self.collection.sizes[0] - 1))
-        return TrainedOn(dataset=self.name, variables=self.collection.channels, start="0", end=end)
+        return TrainedOn(dataset=self.name, variables=variables, start="0", end=end)
 
     def tested_on(self, scenarios: Sequence[Scenario], context: int) -> tuple[TestedOn, ...]:
         """The test windows, and what their look-backs read after the training parts."""
@@ -227,6 +244,11 @@ class CollectionData(TaskData):
         assert isinstance(self.task.split, RollingSplit)
         return self.task.split
 
+    @property
+    def _shortest(self) -> int:
+        assert isinstance(self.task.split, RollingSplit | SeriesSplit)
+        return self.task.split.shortest_context
+
     @cached_property
     def _borders(self) -> tuple[np.ndarray, np.ndarray]:
         return self._split.borders(self.collection.sizes, self.task.horizon)
@@ -236,8 +258,10 @@ class CollectionData(TaskData):
         return self._borders[1]
 
     @cached_property
-    def _origins(self) -> dict[SplitName, tuple[np.ndarray, np.ndarray, int]]:
+    def _origins(self) -> Mapping[SplitName, Origins]:
         """Split → position of each series' first origin, number of origins, and steps between them."""
+        if isinstance(self.task.split, SeriesSplit):
+            return series_origins(self.task.split, self.collection, self.task.horizon)
         split, horizon = self._split, self.task.horizon
         test, training_end = self._borders
         step, shortest, windows = split.step or horizon, split.shortest_context, self.unit_windows
@@ -252,6 +276,26 @@ class CollectionData(TaskData):
             "validation": (training_end + missing * step, split.validation - missing, step),
             "test": (test + left_out * step, windows - left_out, step),
         }
+
+
+def _fit_scale(collection: SeriesCollection, task: Task) -> SeriesScale:
+    """Of each series on its training part; where the split is by series, one for all.
+
+    Other data without training series are scaled as the task's own.
+    """
+    if isinstance(task.split, RollingSplit):
+        training_end = task.split.borders(collection.sizes, task.horizon)[1]
+        return fit_series_scale(
+            collection.values, collection.sizes, np.maximum(training_end, 0), task.normalisation
+        )
+    assert isinstance(task.split, SeriesSplit)
+    scale = common_scale(task.split, collection, task.normalisation)
+    if scale is not None:
+        return scale
+    if collection.name == task.dataset:
+        label = f"{task.split.coordinate} = {task.split.train}"
+        raise InputError(f"'{collection.name}' has no series with {label}")
+    return of_all(CollectionData.open(task).scale, collection)
 
 
 def _refuse_short(collection: SeriesCollection, task: Task, test: np.ndarray) -> None:

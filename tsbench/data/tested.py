@@ -3,11 +3,21 @@
 from collections.abc import Iterable
 
 from tsbench import registry
-from tsbench.contracts import InputError, RollingSplit, Split, Task, TestedOn, TrainedOn, canonical_hash
+from tsbench.contracts import (
+    InputError,
+    RollingSplit,
+    SeriesSplit,
+    Split,
+    Task,
+    TestedOn,
+    TrainedOn,
+    canonical_hash,
+)
 from tsbench.contracts.leakage import overlap
 
 from . import prepare, store
 from .collection import SeriesCollection, read_collection
+from .collection_parts import series_of
 from .series import SeriesTable, read_series
 
 
@@ -54,12 +64,22 @@ def tested_on_table(task: Task, table: SeriesTable, context: int) -> tuple[Teste
 
 
 def tested_on_collection(task: Task, collection: SeriesCollection) -> tuple[TestedOn, ...]:
-    """Ranges of each series that a task tests on, as positions from the end, for any look-back."""
-    assert isinstance(task.split, RollingSplit)
-    test, trained = (one - collection.sizes for one in task.split.borders(collection.sizes, task.horizon))
+    """Ranges of each series that a task tests on, as positions from the end, for any look-back.
+
+    Where the split is by series, all of those that are tested on.
+    """
     variables = collection.channels if task.variables == "all" else task.variables
     targets = variables if task.targets == "all" else task.targets
     common = {"dataset": collection.name, "files": files_of(collection.name)}
+    if isinstance(task.split, SeriesSplit):
+        common["series"] = series_of(collection, task.split, task.split.test)
+        first, last = task.split.shortest_context, -1 - task.horizon
+        return (
+            TestedOn(role="targets", variables=targets, start=str(first), end="-1", **common),
+            TestedOn(role="inputs", variables=variables, start="0", end=str(last), **common),
+        )
+    assert isinstance(task.split, RollingSplit)
+    test, trained = (one - collection.sizes for one in task.split.borders(collection.sizes, task.horizon))
     first, last = int(test[0]), -task.split.unused - 1
     found = [TestedOn(role="targets", variables=targets, start=str(first), end=str(last), **common)]
     read, before = int(trained[0]), last - task.horizon

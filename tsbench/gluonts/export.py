@@ -191,7 +191,10 @@ def _of_task(task: Task) -> Export:
     data = TaskData.open(task)
     if isinstance(data, CollectionData):
         held, split = data.held, task.split
-        assert isinstance(split, RollingSplit)
+        if not isinstance(split, RollingSplit):
+            raise InputError(
+                f"{task.id} splits by whole series, which is no layout of GluonTS; it is not exported"
+            )
         values = held.values.double().numpy()
         if held.observed is not None:
             values = np.where(held.observed.numpy(), values, np.nan)

@@ -2,7 +2,7 @@
 
 from tsbench.contracts import CONDITIONS, NotApplicable, Task
 from tsbench.contracts.conditions import Coordinate, ScenarioGrid
-from tsbench.contracts.split import LabelledSplit, RollingSplit
+from tsbench.contracts.split import LabelledSplit, RollingSplit, SeriesSplit
 from tsbench.leaderboard.words import metric_words, name_words, value_words
 
 from .. import text
@@ -59,6 +59,10 @@ def _split(task: Task) -> str:
     if isinstance(split, LabelledSplit):
         labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
         return f"by the label of a sample: {labels}"
+    if isinstance(split, SeriesSplit):
+        labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
+        every = f"every window with {split.shortest_context} values before it, in the test {split.step} apart"
+        return f"by the label of a series: {labels}; {every}"
     if isinstance(split, RollingSplit):
         return _rolling(split, task)
     shares = [split.train, split.validation, split.test]

@@ -1,0 +1,1 @@
+"""Tables of sensors of the user's own: time, sensor, position, value."""

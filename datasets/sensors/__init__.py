@@ -1,0 +1,1 @@
+"""Generated flows that sensors of a city count; some sensors say nothing, some repeat others."""

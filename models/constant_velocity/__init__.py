@@ -1,0 +1,1 @@
+"""Constant velocity: the last step, taken again and again."""

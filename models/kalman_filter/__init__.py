@@ -1,0 +1,1 @@
+"""Kalman filter of a constant velocity or acceleration."""
