@@ -107,7 +107,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
     # `!tsbench` is looked for on the path, as in a reader's environment.
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     notebook = nbformat.read(TUTORIALS / "own-model.ipynb", as_version=4)
     nbformat.validate(notebook)
     resources = {"metadata": {"path": str(tmp_path)}}
