@@ -44,7 +44,7 @@ class TestHeads:
         torch.testing.assert_close(moved, 8 * found.values, atol=1e-4, rtol=1e-4)
 
     @pytest.mark.parametrize("loss", HEADS)
-    def test_a_fit_lowers_the_objective_and_the_validation_loss(self, open_waves, loss):
+    def test_a_fit_lowers_the_objective_and_scores_the_generated_forecast(self, open_waves, loss):
         settings = TrainingSettings(learning_rate=1e-2, epochs=2, batch_size=8, loss=loss)
         source = TaskSource(open_waves(), 24, 0, settings)
         model = build(TimeMoE, source.shape, Hyperparameters(size="tiny"), 0, loss)
@@ -53,7 +53,12 @@ class TestHeads:
 
         first, second = report.detail["history"]
         assert second["train_loss"] < first["train_loss"]
-        assert second["validation_loss"] < first["validation_loss"]
+        assert report.validation_loss == min(one["validation_loss"] for one in (first, second))
+        model.eval()
+        batch = dict(source.validation.gather(torch.arange(5)))
+        numbers, spread = model._numbers(model.probabilistic_head, batch)
+        expected = model.probabilistic_head.loss(numbers, batch["target"], spread).mean()
+        torch.testing.assert_close(model.loss(batch), expected)
 
     def test_the_objective_is_that_of_a_point_forecast_where_the_median_alone_is_asked_for(self, shape_of):
         shape = replace(shape_of(48, 20), quantiles=(0.5,))
