@@ -74,7 +74,7 @@ def draw_scene(
 def draw_transmitters(
     scene: Scene, mast: float, pattern: Pattern, count: int, name: str, seed: int
 ) -> list[Transmitter]:
-    """Transmitters anywhere in the middle of a scene, at a nominal height; where a roof is higher, on a mast on it.
+    """Transmitters anywhere in the middle of a scene, at a nominal height or on a mast on the roof below.
 
     Args:
         scene: they stand in.

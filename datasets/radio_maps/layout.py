@@ -34,7 +34,11 @@ MAPS: dict[str, dict[str, Any]] = {
         "no_signal": NO_SIGNAL,
     },
     "path_gain_prior": {"units": "dB", "long_name": "path gain by formula, Geo2SigMap's UMa prior"},
-    "grey": {"units": "1", "long_name": "published map, grey value / 255"},
+    "grey": {"units": "1", "long_name": "published path gain map, grey value / 255"},
+    "toa_grey": {"units": "1", "long_name": "published time of arrival, grey value / 255"},
+    "delay_grey": {"units": "1", "long_name": "published delay, grey value / 255"},
+    "azimuth_grey": {"units": "1", "long_name": "published azimuth of arrival, grey value / 255"},
+    "elevation_grey": {"units": "1", "long_name": "published elevation of arrival, grey value / 255"},
     "delay": {"units": "ns", "long_name": "delay of the first path"},
     "arrival_azimuth": {
         "units": "degree",
@@ -42,6 +46,7 @@ MAPS: dict[str, dict[str, Any]] = {
     },
     "arrival_zenith": {"units": "degree", "long_name": "zenith angle from which the strongest path comes"},
     "observed_count": {"units": "1", "long_name": "measurements in the cell"},
+    "held_out": {"units": "1", "long_name": "whether the cell's measurements are the target, not given"},
 }
 """Every data variable with its attributes. `building_height` and `path_gain_prior` are planes in any store;
 where no path arrives, `delay` and the angles hold NaN."""
@@ -61,6 +66,7 @@ LABELS: dict[str, dict[str, str]] = {
     "transmitter_power": {"units": "dBm", "long_name": "transmitted power"},
     "device": {"long_name": "kind of the receiving device"},
     "base_station": {"long_name": "physical cell identity of the measured base station"},
+    "fold": {"long_name": "number of the hold-out; over all folds each measured cell is held out once"},
     "cell": {"long_name": "combination of style, carrier, antenna and height"},
 }
 """Every coordinate along `sample` with its attributes."""
@@ -71,16 +77,18 @@ class Frame:
     """Where the cells of a store lie.
 
     Attributes:
-        cells: rows and columns.
+        cells: rows, and columns unless they are given.
         cell: edge of a cell in metres.
         heights: of the receivers, metres; one for a store of planes.
         volume: whether the store has the dimension `z`.
+        columns: where the maps are not square.
     """
 
     cells: int
     cell: float
     heights: tuple[float, ...]
     volume: bool = False
+    columns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,8 @@ def field_dataset(frame: Frame, samples: Samples) -> "xr.Dataset":
     """
     import xarray as xr
 
-    x, y = cell_centres(frame.cells, frame.cell)
+    x = cell_centres(frame.columns or frame.cells, frame.cell)[0]
+    y = cell_centres(frame.cells, frame.cell)[1]
     heights = np.asarray(frame.heights, np.float64)
     about_z = {"units": "m", "long_name": "height of the receivers above the ground", "positive": "up"}
     coordinates: dict[str, Any] = {
@@ -133,7 +142,7 @@ def field_dataset(frame: Frame, samples: Samples) -> "xr.Dataset":
 
 
 def _values(name: str, values: np.ndarray) -> np.ndarray:
-    if name in ("outdoor", "reached"):
+    if name in ("outdoor", "reached", "held_out"):
         return np.asarray(values, bool)
     return np.asarray(values, np.int32 if name == "observed_count" else np.float32)
 

@@ -41,7 +41,7 @@ def simulate(
         The store of these samples.
 
     Raises:
-        InputError: where the scene has no building, a transmitter is inside one, or the generator cannot work.
+        InputError: where the scene has no building, a transmitter is inside one, or the generator fails.
     """
     require_buildings(scene)
     fine = fine_heights(scene)

@@ -23,7 +23,11 @@ NEAREST = 0.5
 
 
 def path_gains(
-    scene: Scene, transmitters: Sequence[Transmitter], grid: Grid, propagation: Propagation
+    scene: Scene,
+    transmitters: Sequence[Transmitter],
+    grid: Grid,
+    propagation: Propagation,
+    fine: np.ndarray | None = None,
 ) -> np.ndarray:
     """Gain from each transmitter, its antenna included, to the receivers of a grid.
 
@@ -32,6 +36,7 @@ def path_gains(
         transmitters: in the scene.
         grid: of receivers.
         propagation: its frequency counts.
+        fine: height raster with pixels of 1 m, where there is nothing else of the scene.
 
     Returns:
         dB, shape (transmitter, z, y, x), float32; NO_SIGNAL indoors.
@@ -39,7 +44,7 @@ def path_gains(
     Raises:
         InputError: where a transmitter is inside a building or outside the area.
     """
-    fine = fine_heights(scene)
+    fine = fine_heights(scene) if fine is None else fine
     outdoor = grid.outdoor(cell_heights(fine, grid.cell))
     points, found = grid.points(), []
     for transmitter in transmitters:

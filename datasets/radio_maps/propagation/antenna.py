@@ -1,4 +1,4 @@
-"""Antennas of a transmitter: isotropic, a short vertical dipole, the element of 3GPP TR 38.901, table 7.3-1."""
+"""Antennas of a transmitter: isotropic, a vertical dipole, the element of 3GPP TR 38.901, table 7.3-1."""
 
 from dataclasses import dataclass
 from typing import Literal

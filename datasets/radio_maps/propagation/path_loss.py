@@ -1,4 +1,4 @@
-"""Path loss by formula: free space, 3GPP TR 38.901 (table 7.4.1-1), knife edges (Recommendation ITU-R P.526)."""
+"""Path loss by formula: free space, 3GPP TR 38.901 (table 7.4.1-1), knife edges (ITU-R P.526)."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,9 +1,9 @@
-"""Maps by ray tracing with Sionna RT (Hoydis et al., arXiv 2303.11103): reflection, diffraction, line of sight.
+"""Maps by ray tracing with Sionna RT (Hoydis et al., arXiv 2303.11103): reflection, diffraction, sight.
 
 A scene is built in memory, with all buildings as one mesh, and serves all transmitters. What an earlier scene
-left is collected first: Dr.Jit numbers the materials and shapes that are alive and compiles these numbers into
-its kernels, so that a scene beside the remains of another one has to be compiled anew. The line of sight is
-not sampled: each cell is tested at 4 × 4 points, exactly and at no cost beside the rays.
+left is collected first: Dr.Jit numbers the materials and shapes that are alive and compiles these numbers
+into its kernels, so that a scene beside the remains of another one has to be compiled anew. The line of sight
+is not sampled: each cell is tested at 4 × 4 points, exactly and at no cost beside the rays.
 """
 
 import gc
