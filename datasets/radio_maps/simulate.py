@@ -49,14 +49,10 @@ def simulate(
         require_outdoors(scene, fine, transmitter)
     generator, name = _generator(parameters["generator"])
     propagation = Propagation(carrier * 1e6, parameters["depth"], parameters["rays"])
-    isotropic = [one.isotropic() for one in transmitters]
-    gain = generator.path_gains(scene, isotropic, grid, propagation)  # (sample, z, y, x)
+    gain, received = generator.pairs_of_gains(
+        scene, transmitters, grid, propagation
+    )  # (sample, z, y, x) each
     power = np.array([one.power for one in transmitters])[:, None, None, None]
-    directed = [number for number, one in enumerate(transmitters) if one.pattern != "iso"]
-    received = gain.copy()
-    if directed:
-        chosen = [transmitters[number] for number in directed]
-        received[directed] = generator.path_gains(scene, chosen, grid, propagation)
     received = np.where(received > NO_SIGNAL, np.maximum(received + power, NO_SIGNAL), NO_SIGNAL)
     heights = cell_heights(fine, grid.cell)
     count, volume = len(transmitters), len(grid.heights) > 1

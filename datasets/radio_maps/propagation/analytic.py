@@ -58,6 +58,18 @@ def path_gains(
     return np.stack(found)
 
 
+def pairs_of_gains(
+    scene: Scene, transmitters: Sequence[Transmitter], grid: Grid, propagation: Propagation
+) -> np.ndarray:
+    """Gains with isotropic antennas, and with the transmitters' own, (2, transmitter, z, y, x).
+
+    Raises:
+        InputError: as for `path_gains`.
+    """
+    isotropic = [one.isotropic() for one in transmitters]
+    return np.stack([path_gains(scene, one, grid, propagation) for one in (isotropic, transmitters)])
+
+
 def arrivals(scene: Scene, transmitter: Transmitter, grid: Grid, propagation: Propagation) -> Arrivals:
     """Delay and direction of the direct wave, or of the wave over the equivalent edge; NaN indoors.
 

@@ -8,6 +8,7 @@ is not sampled: each cell is tested at 4 × 4 points, exactly and at no cost bes
 
 import gc
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from tsbench.contracts import InputError
 
 from ..scenes.scene import Scene, buildings_mesh, cell_heights, fine_heights, ground_mesh
-from .antenna import Pattern, Transmitter, antenna_gain
+from .antenna import Transmitter, antenna_gain
 from .llvm import require_variant
 from .maps import Arrivals, Grid, Propagation, in_decibels, require_outdoors
+from .paired import ISOTROPIC, paired_array, separate_maps, single_array
 from .path_loss import LIGHT
 
 BUILDING, GROUND = "marble", "wet_ground"
@@ -62,20 +64,21 @@ def path_gains(
         InputError: where no ray can be traced on this machine, or a transmitter is inside a building or
             outside the area.
     """
-    fine = fine_heights(scene)
-    for transmitter in transmitters:
-        require_outdoors(scene, fine, transmitter)
-    outdoor = grid.outdoor(cell_heights(fine, grid.cell))
-    tracer = Tracer.of(scene, propagation)
-    gains = np.zeros((len(transmitters), *outdoor.shape))
-    for numbers in _alike(transmitters, max(1, RAYS_A_CALL // propagation.rays)):
-        chosen = [transmitters[number] for number in numbers]
-        tracer.place(chosen)
-        for level, height in enumerate(grid.heights):
-            gains[numbers, level] = tracer.bounced(grid, height)
-            for number, transmitter in zip(numbers, chosen, strict=True):
-                gains[number, level] += tracer.line_of_sight(transmitter, grid, height)
-    return in_decibels(gains * outdoor)
+    return _gains(scene, transmitters, grid, propagation, paired=False)[0]
+
+
+def pairs_of_gains(
+    scene: Scene, transmitters: Sequence[Transmitter], grid: Grid, propagation: Propagation
+) -> np.ndarray:
+    """Gains with isotropic antennas, and with the transmitters' own, from the same rays.
+
+    Returns:
+        dB, shape (2, transmitter, z, y, x), float32; else as `path_gains`.
+
+    Raises:
+        InputError: as for `path_gains`.
+    """
+    return _gains(scene, transmitters, grid, propagation, paired=True)
 
 
 def arrivals(scene: Scene, transmitter: Transmitter, grid: Grid, propagation: Propagation) -> Arrivals:
@@ -107,11 +110,13 @@ class Tracer:
         scene: of Sionna RT.
         propagation: frequency, reflections, rays.
         placed: transmitters that are in it.
+        paired: whether each is followed with an isotropic antenna too.
     """
 
     scene: Any
     propagation: Propagation
     placed: int = 0
+    paired: bool = False
 
     @classmethod
     def of(cls, scene: Scene, propagation: Propagation) -> "Tracer":
@@ -150,56 +155,67 @@ class Tracer:
                 for name, itu, mesh in surfaces
             ]
         )
-        built.rx_array = _array("iso")
+        built.rx_array = single_array("iso")
         return cls(built, propagation)
 
-    def place(self, transmitters: Sequence[Transmitter]) -> None:
-        """Put these transmitters into the scene, in place of those that are there; they share a pattern."""
+    def place(self, transmitters: Sequence[Transmitter], paired: bool = False) -> None:
+        """Put transmitters that share a pattern into the scene, in place of those that are there.
+
+        Args:
+            transmitters: one at least.
+            paired: whether each is followed with an isotropic antenna too.
+        """
         from sionna import rt
 
         for name in list(self.scene.transmitters):
             self.scene.remove(name)
-        self.scene.tx_array = _array(transmitters[0].pattern)
+        pattern = transmitters[0].pattern
+        self.scene.tx_array = paired_array(pattern) if paired else single_array(pattern)
         for number, one in enumerate(transmitters):
             turned = [float(np.deg2rad(one.azimuth)), float(np.deg2rad(one.downtilt)), 0.0]
             self.scene.add(
                 rt.Transmitter(f"transmitter-{number:04d}", one.position.tolist(), orientation=turned)
             )
-        self.placed = len(transmitters)
+        self.placed, self.paired = len(transmitters), paired
 
     def bounced(self, grid: Grid, height: float) -> np.ndarray:
-        """Linear gain by reflection and diffraction, shape (transmitter, y, x), row 0 north."""
+        """Linear gain by reflection and diffraction, (1 or 2 antennas, transmitter, y, x), row 0 north."""
         import mitsuba
         from sionna import rt
 
-        traced = rt.RadioMapSolver()(
-            self.scene,
-            center=mitsuba.Point3f(0, 0, height),
-            orientation=mitsuba.Point3f(0, 0, 0),
-            size=mitsuba.Point2f(grid.size, grid.size),
-            cell_size=mitsuba.Point2f(grid.cell, grid.cell),
-            samples_per_tx=self.propagation.rays,
-            max_depth=self.propagation.depth,
-            los=False,
-            refraction=False,
-            diffraction=self.propagation.depth > 0,
-            seed=self.propagation.seed,
-        )
-        return np.array(traced.path_gain, np.float64)[:, ::-1]
+        antennas = 2 if self.paired else 1
+        weights = [mitsuba.TensorXf(np.full((self.placed, antennas), one, np.float32)) for one in (1.0, 0.0)]
+        with separate_maps() if self.paired else nullcontext():
+            traced = rt.RadioMapSolver()(
+                self.scene,
+                center=mitsuba.Point3f(0, 0, height),
+                orientation=mitsuba.Point3f(0, 0, 0),
+                size=mitsuba.Point2f(grid.size, grid.size),
+                cell_size=mitsuba.Point2f(grid.cell, grid.cell),
+                precoding_vec=tuple(weights),
+                samples_per_tx=self.propagation.rays,
+                max_depth=self.propagation.depth,
+                los=False,
+                refraction=False,
+                diffraction=self.propagation.depth > 0,
+                seed=self.propagation.seed,
+            )
+        gain = np.array(traced.path_gain, np.float64)[:, ::-1]
+        return gain.reshape(antennas, self.placed, grid.cells, grid.cells)
 
-    def line_of_sight(self, transmitter: Transmitter, grid: Grid, height: float) -> np.ndarray:
-        """Linear gain of the direct wave, mean over each cell, shape (y, x), row 0 north."""
+    def line_of_sight(self, antennas: Sequence[Transmitter], grid: Grid, height: float) -> np.ndarray:
+        """Linear gain of the direct wave, mean over each cell, for antennas in one place, (antenna, y, x)."""
         count = grid.cells * SUB_POINTS
         step = grid.size / count
         offsets = (np.arange(count) + 0.5) * step - grid.size / 2
         x, y = np.meshgrid(offsets, -offsets)
         points = np.stack([x, y, np.full_like(x, height)], axis=-1)  # (y, x, 3)
-        distance = np.linalg.norm(points - transmitter.position, axis=-1)
-        wavelength = LIGHT / self.propagation.frequency
-        gain = np.square(wavelength / (4 * np.pi * distance)) * 10 ** (antenna_gain(transmitter, points) / 10)
-        gain *= self._in_sight(transmitter.position, points.reshape(-1, 3)).reshape(gain.shape)
-        shape = (grid.cells, SUB_POINTS, grid.cells, SUB_POINTS)
-        return gain.reshape(shape).mean(axis=(1, 3))
+        distance = np.linalg.norm(points - antennas[0].position, axis=-1)
+        gain = np.square(LIGHT / self.propagation.frequency / (4 * np.pi * distance))
+        gain *= self._in_sight(antennas[0].position, points.reshape(-1, 3)).reshape(gain.shape)
+        gains = np.stack([gain * 10 ** (antenna_gain(one, points) / 10) for one in antennas])
+        shape = (len(antennas), grid.cells, SUB_POINTS, grid.cells, SUB_POINTS)
+        return gains.reshape(shape).mean(axis=(2, 4))
 
     def paths_to(self, receivers: np.ndarray) -> np.ndarray:
         """Delay in ns of the first path, azimuth and zenith in degrees of the strongest, (3, receiver)."""
@@ -244,18 +260,33 @@ class Tracer:
         return ~np.array(self.scene.mi_scene.ray_test(ray), bool)
 
 
+def _gains(
+    scene: Scene, transmitters: Sequence[Transmitter], grid: Grid, propagation: Propagation, paired: bool
+) -> np.ndarray:
+    """Gains in dB, (1, transmitter, z, y, x); paired: (2, …), the first with isotropic antennas."""
+    fine = fine_heights(scene)
+    for transmitter in transmitters:
+        require_outdoors(scene, fine, transmitter)
+    outdoor = grid.outdoor(cell_heights(fine, grid.cell))
+    tracer = Tracer.of(scene, propagation)
+    gains = np.zeros((1 + paired, len(transmitters), *outdoor.shape))
+    for numbers in _alike(transmitters, max(1, RAYS_A_CALL // propagation.rays)):
+        chosen = [transmitters[number] for number in numbers]
+        tracer.place(chosen, paired and chosen[0].pattern != ISOTROPIC)
+        for level, height in enumerate(grid.heights):
+            gains[:, numbers, level] = tracer.bounced(grid, height)
+            for number, own in zip(numbers, chosen, strict=True):
+                antennas = [own.isotropic(), own] if paired else [own]
+                gains[:, number, level] += tracer.line_of_sight(antennas, grid, height)
+    return in_decibels(gains * outdoor)
+
+
 def _alike(transmitters: Sequence[Transmitter], most: int) -> Iterator[list[int]]:
     """Numbers of transmitters with one pattern, at most so many together: all of a call share an array."""
     for pattern in dict.fromkeys(one.pattern for one in transmitters):
         numbers = [number for number, one in enumerate(transmitters) if one.pattern == pattern]
         for start in range(0, len(numbers), most):
             yield numbers[start : start + most]
-
-
-def _array(pattern: Pattern) -> Any:
-    from sionna import rt
-
-    return rt.PlanarArray(num_rows=1, num_cols=1, pattern=pattern, polarization="V")
 
 
 def _mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> Any:
