@@ -2,15 +2,14 @@
 
     python benchmarks/radio_maps.py [--scenes 4] [--transmitters 3] [--rays 1000000] [--out FILE.json]
 
-Each transmitter has two maps, as Geo2SigMap needs them: with an isotropic antenna and with its sector antenna.
+Each transmitter has two maps, as Geo2SigMap needs them: with an isotropic antenna and with a sector antenna.
 The plain way is that of Sionna's documentation and of Geo2SigMap: for each map the scene's files are loaded
 (one mesh a building), one transmitter is added, the solver is called once. Writing the files is not counted.
 Ours builds a scene in memory once for its transmitters, keeps compiled kernels valid from scene to scene,
-fills both maps from the same rays and tests the line of sight instead of sampling it. Both follow the same number of rays over the same
-interactions, in turns, after a scene of another seed has warmed both up. `beside` also times a friendlier
-plain form that loads a scene once for all of its transmitters. Errors are against eight times the
-rays, over outdoor cells that these reach, so that speed is not bought with noise. Writes
-JSON.
+fills both maps from the same rays and tests the line of sight instead of sampling it. Both follow the same
+number of rays over the same interactions, in turns, after a scene of another seed has warmed both up.
+`beside` also times a friendlier plain form that loads a scene once for all of its maps. Errors are against
+eight times the rays, over outdoor cells that these reach, so that speed is not bought with noise. Writes JSON.
 """
 
 import argparse

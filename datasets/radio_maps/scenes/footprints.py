@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tsbench.contracts import InputError
@@ -66,7 +67,7 @@ def read_extract(
         path: OSM XML, Overpass JSON or GeoJSON.
         name: of the scene.
         size: edge of the area in metres.
-        centre: longitude and latitude; None for the middle of all footprints.
+        centre: longitude and latitude; None for the median of all footprints.
         default_height: metres, where the map gives neither height nor storeys.
 
     Raises:
@@ -171,8 +172,13 @@ def _metres(text: str | None) -> float | None:
 
 
 def _middle(features: Sequence[Feature]) -> tuple[float, float]:
-    corners = [corner for feature in features for corner in feature.shell if all(map(math.isfinite, corner))]
-    if not corners:
+    """Median of the middles of all footprints: one that lies far away moves it little."""
+    middles = []
+    for feature in features:
+        corners = [corner for corner in feature.shell if all(map(math.isfinite, corner))]
+        if corners:
+            middles.append([(min(axis) + max(axis)) / 2 for axis in zip(*corners, strict=True)])
+    if not middles:
         raise InputError("No footprint has a corner with longitude and latitude")
-    longitudes, latitudes = zip(*corners, strict=True)
-    return (min(longitudes) + max(longitudes)) / 2, (min(latitudes) + max(latitudes)) / 2
+    longitude, latitude = (median(axis) for axis in zip(*middles, strict=True))
+    return longitude, latitude
