@@ -9,7 +9,8 @@ Ours builds a scene in memory once for its transmitters, keeps compiled kernels 
 fills both maps from the same rays and tests the line of sight instead of sampling it. Both follow the same
 number of rays over the same interactions, in turns, after a scene of another seed has warmed both up.
 `beside` also times a friendlier plain form that loads a scene once for all of its maps. Errors are against
-eight times the rays, over outdoor cells that these reach, so that speed is not bought with noise. Writes JSON.
+eight times the rays, over outdoor cells that these reach, so that speed is not bought with noise.
+Writes JSON.
 """
 
 import argparse

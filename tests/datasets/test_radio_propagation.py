@@ -50,9 +50,9 @@ def box(west, south, east, north, height, name="b") -> Building:
 
 def mirrored() -> Scene:
     """Two equal pairs of buildings, symmetric about both axes."""
-    corners = [(x, y) for x in (-60, 30) for y in (-50, 20)]
+    corners = [(x, y) for x in (-60, 32) for y in (-52, 24)]
     return Scene(
-        "mirrored", "none", 160.0, tuple(box(x, y, x + 30, y + 30, 15.0, f"{x}/{y}") for x, y in corners)
+        "mirrored", "none", 160.0, tuple(box(x, y, x + 28, y + 28, 15.0, f"{x}/{y}") for x, y in corners)
     )
 
 
@@ -370,10 +370,10 @@ def test_traced_delays_are_distance_over_c_in_sight(traced):
 def test_no_signal_indoors_and_the_wall_casts_a_shadow(traced):
     scene = Scene("wall", "none", 128.0, (box(10, -40, 20, 40, 20.0),))
     made = raytracing.path_gains(
-        scene, [Transmitter(-40, 0, 10)], Grid(32, 4), Propagation(CARRIER, 2, 500_000)
+        scene, [Transmitter(-40, 0, 30)], Grid(32, 4), Propagation(CARRIER, 2, 500_000)
     )[0, 0]
     indoors = fine_heights(scene)[2::4, 2::4] > 0
-    distance = np.linalg.norm(Grid(32, 4).points()[0] - [-40, 0, 10], axis=-1)
+    distance = np.linalg.norm(Grid(32, 4).points()[0] - [-40, 0, 30], axis=-1)
     shadow = np.zeros_like(indoors)
     shadow[13:19, 25:30] = True
     reached = shadow & (made > -160)

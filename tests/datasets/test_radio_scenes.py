@@ -299,5 +299,7 @@ def test_an_extract_is_a_data_set(extract_file, tmp_path, monkeypatch):
     outdoor = store["outdoor"].values
     assert (store["path_gain"].values[outdoor] > -160).all()
     assert (store["path_gain"].values[~outdoor] == -160).all()
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "a.txt").write_text("no map")
     with pytest.raises(InputError, match="no file with footprints"):
-        prepare("radio_scenes/none", tmp_path)
+        prepare("radio_scenes/none", tmp_path / "words")
