@@ -172,9 +172,11 @@ class Tracer:
         pattern = transmitters[0].pattern
         self.scene.tx_array = paired_array(pattern) if paired else single_array(pattern)
         for number, one in enumerate(transmitters):
-            turned = [float(np.deg2rad(one.azimuth)), float(np.deg2rad(one.downtilt)), 0.0]
+            turned = np.array([np.deg2rad(one.azimuth), np.deg2rad(one.downtilt), 0.0])
             self.scene.add(
-                rt.Transmitter(f"transmitter-{number:04d}", one.position.tolist(), orientation=turned)
+                rt.Transmitter(
+                    f"transmitter-{number:04d}", _variable(one.position), orientation=_variable(turned)
+                )
             )
         self.placed, self.paired = len(transmitters), paired
 
@@ -223,7 +225,7 @@ class Tracer:
 
         names = [f"receiver-{number:05d}" for number in range(len(receivers))]
         for name, position in zip(names, receivers, strict=True):
-            self.scene.add(rt.Receiver(name, position.tolist()))
+            self.scene.add(rt.Receiver(name, _variable(position)))
         traced = rt.PathSolver()(
             self.scene,
             max_depth=self.propagation.depth,
@@ -287,6 +289,14 @@ def _alike(transmitters: Sequence[Transmitter], most: int) -> Iterator[list[int]
         numbers = [number for number, one in enumerate(transmitters) if one.pattern == pattern]
         for start in range(0, len(numbers), most):
             yield numbers[start : start + most]
+
+
+def _variable(numbers: np.ndarray) -> Any:
+    """Three numbers for Sionna RT that are no constants of its kernels: new ones need no new kernel."""
+    import drjit
+    import mitsuba
+
+    return mitsuba.Point3f(*(drjit.opaque(mitsuba.Float, float(one)) for one in numbers))
 
 
 def _mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> Any:
