@@ -11,7 +11,7 @@ help:
 	@echo "make demo      set everything up and run the main job on generated data, offline"
 	@echo "make test      quick tests (under 8 minutes on 2 cores)"
 	@echo "make test-all  every test, slow and GPU ones included"
-	@echo "make check     format, lint, types, schemas, advisories and licences, stale Results"
+	@echo "make check     format, lint, types, schemas, CUDA sources, advisories and licences, stale Results"
 	@echo "make docs      the documentation as pages: site/index.html"
 	@echo "make bench     side-by-side speed comparisons, JSON in runs/benchmarks"
 
@@ -46,6 +46,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/pytest -q tests/test_schemas.py tests/test_published.py tests/reliability/test_supply_chain.py
+	$(BIN)/python -m tsbench.cuda_ops.check
 	$(BIN)/python tools/supply_chain.py
 	$(BIN)/tsbench results stale
 

@@ -4,11 +4,14 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from tsbench.contracts import InputError
 
 REQUIRED = (
     "torch", "pytorch-lightning", "numpy", "xarray", "zarr", "gluonts", "sionna", "optuna", "mlflow",
@@ -30,6 +33,23 @@ class Check:
 def examine() -> list[Check]:
     """Every check, in the order in which they are shown."""
     return [*_packages(), *_machine(), *_compilers(), *_folders()]
+
+
+def build_operators(architecture: str | None) -> list[Check]:
+    """Build the kernels of the operators ahead.
+
+    Args:
+        architecture: for which, `sm_90`, or None for those of the CUDA devices here.
+
+    Raises:
+        InputError: on a word that is no architecture.
+    """
+    from tsbench.cuda_ops.build import build_all
+
+    if architecture and not re.fullmatch(r"sm_\d+[af]?", architecture):
+        raise InputError(f"--architecture {architecture}: not an architecture; write one like sm_90")
+    remedy = "operators run in torch operations until it is there"
+    return [Check(one.ok, one.what, one.found, "" if one.ok else remedy) for one in build_all(architecture)]
 
 
 def _packages() -> Iterator[Check]:

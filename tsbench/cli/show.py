@@ -77,13 +77,27 @@ def info(
     sys.stdout.write(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=78))
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    build_ops: Annotated[
+        bool, typer.Option("--build-ops", help="Build the kernels of the operators ahead instead.")
+    ] = False,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="Build for this one, for example sm_90, instead of the CUDA devices here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show versions, devices, compilers and settings, and what is missing and how to get it."""
-    from .doctor import examine
+    from tsbench.contracts import InputError
 
-    checks = examine()
+    from .doctor import build_operators, examine
+
+    if architecture and not build_ops:
+        raise InputError("--architecture belongs to --build-ops")
+    checks = build_operators(architecture) if build_ops else examine()
     if as_json:
         output.as_json([check.__dict__ for check in checks])
+        _fail_where_not_built(checks if build_ops else [])
         return
     output.table(
         ["", "what", "found"], [["ok" if check.ok else "–", check.what, check.found] for check in checks]
@@ -91,6 +105,14 @@ def doctor(as_json: AsJson = False) -> None:
     for check in checks:
         if not check.ok and check.remedy:
             output.note(f"{check.what}: {check.remedy}")
+    _fail_where_not_built(checks if build_ops else [])
+
+
+def _fail_where_not_built(checks: list[Any]) -> None:
+    from tsbench.contracts import JobFailed
+
+    if missing := [check.what for check in checks if not check.ok]:
+        raise JobFailed(f"not built: {', '.join(missing)}")
 
 
 def _models() -> tuple[list[str], list[list[Any]]]:
