@@ -128,7 +128,7 @@ def field_dataset(frame: Frame, samples: Samples) -> "xr.Dataset":
     }
     for name, values in samples.labels.items():
         coordinates[name] = ("sample", _label(values), LABELS[name])
-    variables = {
+    variables: dict[str, Any] = {
         name: (PLANE if name in PLANES or not frame.volume else VOLUME, _values(name, values), MAPS[name])
         for name, values in samples.maps.items()
     }

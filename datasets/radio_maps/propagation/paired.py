@@ -60,8 +60,8 @@ def separate_maps() -> Iterator[None]:
                 self._first_cell = number * self._pairs
                 super().add_paths([field], [weight], *args, **named)
 
-        def _local_to_cell_ind(self, position: Any) -> Any:
-            return super()._local_to_cell_ind(position) + self._first_cell
+        def _local_to_cell_ind(self, p_local: Any) -> Any:
+            return super()._local_to_cell_ind(p_local) + self._first_cell
 
     radio_map_solver.PlanarRadioMap = SeparateMaps
     try:

@@ -99,7 +99,7 @@ def arrivals(scene: Scene, transmitter: Transmitter, grid: Grid, propagation: Pr
     ]
     if chunks:
         found[:, outdoor] = np.concatenate(chunks, axis=1)
-    return Arrivals(*found)
+    return Arrivals(delay=found[0], azimuth=found[1], zenith=found[2])
 
 
 @dataclass
@@ -194,7 +194,7 @@ class Tracer:
                 orientation=mitsuba.Point3f(0, 0, 0),
                 size=mitsuba.Point2f(grid.size, grid.size),
                 cell_size=mitsuba.Point2f(grid.cell, grid.cell),
-                precoding_vec=tuple(weights),
+                precoding_vec=(weights[0], weights[1]),
                 samples_per_tx=self.propagation.rays,
                 max_depth=self.propagation.depth,
                 los=False,
@@ -254,10 +254,11 @@ class Tracer:
         import drjit
         import mitsuba
 
-        start = mitsuba.Point3f(*source.tolist())
-        along = mitsuba.Point3f(*(mitsuba.Float(np.float32(axis)) for axis in points.T)) - start
-        distance = drjit.norm(along)
-        ray = mitsuba.Ray3f(start, along / distance)
+        along: Any = mitsuba.Vector3f(
+            *(mitsuba.Float(axis.astype(np.float32)) for axis in (points - source).T)
+        )
+        distance: Any = drjit.norm(along)
+        ray: Any = mitsuba.Ray3f(_variable(source), along / distance)
         ray.maxt = distance * (1 - 1e-5)
         return ~np.array(self.scene.mi_scene.ray_test(ray), bool)
 

@@ -7,7 +7,7 @@ grid of streets that reaches beyond the area; each block is filled as its style 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -134,7 +134,7 @@ def _perimeter(block: np.ndarray, kind: Style, random: np.random.Generator) -> F
     west, south, east, north = block
     depth = random.uniform(10, 14)
     outer = _rectangle(west, south, east, north)
-    ring = outer.difference(_rectangle(west + depth, south + depth, east - depth, north - depth))
+    ring: Any = outer.difference(_rectangle(west + depth, south + depth, east - depth, north - depth))
     if random.random() < 0.3:
         gate = random.uniform(west + depth + 2, east - depth - 6)
         ring = ring.difference(_rectangle(gate, south - 1, gate + 4, south + depth + 1))
@@ -176,7 +176,8 @@ def _wedges(block: np.ndarray, kind: Style, random: np.random.Generator) -> Fill
     from shapely.affinity import rotate
 
     west, south, east, north = block
-    piece, middle = _rectangle(west, south, east, north), ((west + east) / 2, (south + north) / 2)
+    piece: Any = _rectangle(west, south, east, north)
+    middle = ((west + east) / 2, (south + north) / 2)
     reach = (east - west) + (north - south)
     first = random.uniform(-20, 20)
     for angle in (first, first + random.uniform(70, 110)):
