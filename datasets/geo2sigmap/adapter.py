@@ -10,7 +10,7 @@ from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest
 
 from ..radio_maps.draw import ROOF_MAST
-from ..radio_maps.layout import Frame, Samples, field_dataset
+from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
 from ..radio_maps.propagation.analytic import NAME, path_gains
 from ..radio_maps.propagation.antenna import Transmitter
 from ..radio_maps.propagation.maps import NO_SIGNAL, Grid, Propagation
@@ -24,6 +24,8 @@ HEIGHTS = "2D_Building_Height_Map.npy"
 MAPS = {"path_gain": "path_gain.npy", "rss": "rss.npy"}
 SPLITS = (*["train"] * 8, "validation", "test-regular")
 """Parts of the areas whose number ends with 0, 1, … 9."""
+
+task = no_task
 
 
 def build(request: BuildRequest) -> "xr.Dataset":

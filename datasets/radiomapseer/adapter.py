@@ -11,7 +11,7 @@ from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest, Part
 
 from ..radio_maps.images import images_below, numbers_of, read_frames, require_some, split_of
-from ..radio_maps.layout import Frame, Samples, field_dataset
+from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
 from ..radio_maps.scenes.scene import cell_centres
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ SIMULATIONS = ("DPM", "IRT2", "IRT4", "carsDPM", "carsIRT2", "carsIRT4")
 HEIGHT = 1.5
 """Metres of receivers and transmitters."""
 NAMED = "MAP_TRANSMITTER.png"
+
+task = no_task
 
 
 def read_source(name: str, files: Mapping[str, Path]) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -1,5 +1,6 @@
 """Stores of made radio maps: layout, seeds, taking up again; readers of published folders and of measurements."""
 
+import json
 import sys
 
 import numpy as np
@@ -536,3 +537,104 @@ def test_a_table_with_a_mistake_is_refused_with_its_line(tmp_path, rows, header,
     with pytest.raises(InputError, match=message) as error:
         read_points(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def campus(tmp_path):
+    """A folder with 400 measurements of two base stations on 300 × 300 m, a building, and the antennas."""
+    random = np.random.default_rng(0)
+    latitude, longitude = 36 + random.uniform(0, 0.0027, 400), -78.9 + random.uniform(0, 0.0033, 400)
+    latitude[:2], longitude[:2] = (36, 36.0027), (-78.9, -78.8967)
+    rows = [
+        f"{'AB'[number % 2]},{latitude[number]:.8f},{longitude[number]:.8f},Pixel,{-80 - number % 40}"
+        for number in range(400)
+    ]
+    folder = tmp_path / "campus"
+    folder.mkdir()
+    table(folder / "drive.csv", rows)
+    ring = [
+        [-78.8985, 36.001],
+        [-78.8975, 36.001],
+        [-78.8975, 36.002],
+        [-78.8985, 36.002],
+        [-78.8985, 36.001],
+    ]
+    (folder / "buildings.geojson").write_text(
+        json.dumps(
+            {
+                "type": "Feature",
+                "properties": {"height": "12"},
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
+            }
+        )
+    )
+    table(
+        folder / "antennas.csv",
+        ["A,36.0015,-78.8980,24", "B,36.0001,-78.8999,30"],
+        "PCI,latitude,longitude,height",
+    )
+    return folder
+
+
+def test_measurements_take_buildings_and_antennas_along(campus, small_images):
+    store = open_store(prepare("radio_measurements/campus", campus))
+    outdoor, reached = store["outdoor"].values, store["reached"].values
+
+    assert store["building_height"].values.max() == 12
+    # The building is 90 × 111 m in cells of 16 m².
+    assert (~outdoor[0]).sum() * 16 == pytest.approx(90.2 * 111, rel=0.03)
+    assert not (reached & ~outdoor).any()
+    position = store["transmitter_position"].values
+    rows, columns = (
+        np.searchsorted(-store["y"].values, -position[:, 1]),
+        np.searchsorted(store["x"].values, position[:, 0]),
+    )
+    on_roof = store["building_height"].values[np.arange(len(rows)), rows, columns] > 0
+    np.testing.assert_array_equal(on_roof, store["base_station"].values == "A")
+    assert set(position[:, 2]) == {24, 30}
+    plain = campus / "antennas.csv"
+    plain.unlink()
+    (campus / "buildings.geojson").unlink()
+    without = open_store(prepare("radio_measurements/campus-blocks200", campus))
+    assert "building_height" not in without
+    assert np.isnan(without["transmitter_position"].values).all()
+    assert without.attrs["block_m"] == 200
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        (["A,36.0015,-78.8980,24"], "PCI,latitude,longitude,height", "no antenna of the base station 'B'"),
+        (
+            ["A,36.0015,-78.8980"],
+            "PCI,latitude,longitude",
+            "must have the columns PCI, latitude, longitude, height",
+        ),
+        (
+            ["A,36.1,-78.8980,24"],
+            "PCI,latitude,longitude,height",
+            "line 2: the antenna is outside of the map",
+        ),
+        (["A,36.0015,-78.8980,0"], "PCI,latitude,longitude,height", "or not above the ground"),
+    ],
+)
+def test_antennas_with_a_mistake_are_refused(campus, small_images, rows, header, message):
+    table(campus / "antennas.csv", rows, header)
+
+    with pytest.raises(InputError, match=message):
+        prepare("radio_measurements/campus", campus)
+
+
+def test_a_folder_needs_one_table(campus, small_images):
+    table(campus / "second.csv", ["A,36,-78.9,Pixel,-90"])
+
+    with pytest.raises(InputError, match="holds 2 tables of measurements"):
+        prepare("radio_measurements/campus", campus)
+
+
+@pytest.mark.parametrize(
+    "name", ["radio_scenes", "radiomapseer", "urbanradio3d", "geo2sigmap", "radio_measurements"]
+)
+def test_families_of_maps_say_that_they_have_no_task(name):
+    with pytest.raises(InputError, match="no task is declared on it"):
+        registry.task(f"{name}/mine")

@@ -4,6 +4,7 @@ Coordinates are metres, x to the east, y to the north, z up; the origin is the c
 the level of the ground. Rasters and maps have row 0 at the north edge and column 0 at the west edge.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,20 @@ def cell_centres(cells: int, cell: float) -> tuple[np.ndarray, np.ndarray]:
 
 def fine_heights(scene: Scene) -> np.ndarray:
     """Height of the highest building at the centre of each pixel of 1 m, (row, column), float32, metres."""
+    return heights_on(scene.buildings, *cell_centres(round(scene.size / FINE), FINE))
+
+
+def heights_on(buildings: Sequence[Building], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Height of the highest building at each point of a raster, shape (row, column), float32, metres.
+
+    Args:
+        buildings: prisms.
+        x: of the columns, ascending, metres.
+        y: of the rows, descending, metres.
+    """
     shapely = require("shapely", "maps", USER)
-    pixels = round(scene.size / FINE)
-    x, y = cell_centres(pixels, FINE)
-    raster = np.zeros((pixels, pixels), np.float32)
-    for one in scene.buildings:
+    raster = np.zeros((len(y), len(x)), np.float32)
+    for one in buildings:
         west, south, east, north = one.footprint.bounds
         columns = slice(*np.searchsorted(x, [west, east]))
         rows = slice(*np.searchsorted(-y, [-north, -south]))
