@@ -70,10 +70,11 @@ def simulate(
     if not volume:
         maps = {key: values[:, 0] for key, values in maps.items()}
     maps = {"building_height": np.repeat(heights[None], count, axis=0), **maps}
+    traced = parameters["generator"] == "sionna_rt"
     attributes = {
         "generator": name,
-        "reflections": parameters["depth"],
-        "rays_a_transmitter": parameters["rays"] if parameters["generator"] == "sionna_rt" else 0,
+        "reflections": parameters["depth"] if traced else 0,
+        "rays_a_transmitter": parameters["rays"] if traced else 0,
     }
     frame = Frame(grid.cells, grid.cell, grid.heights, volume)
     samples = Samples(
