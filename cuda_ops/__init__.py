@@ -9,5 +9,6 @@ neither Triton nor cuda.core.
 """
 
 from .choice import chosen, ops
+from .moe_ffn.op import moe_ffn
 
-__all__ = ["chosen", "ops"]
+__all__ = ["chosen", "moe_ffn", "ops"]
