@@ -10,5 +10,7 @@ neither Triton nor cuda.core.
 
 from .choice import chosen, ops
 from .moe_ffn.op import moe_ffn
+from .pgn_gate.history import pgn_history
+from .pgn_gate.op import pgn_gate
 
-__all__ = ["chosen", "moe_ffn", "ops"]
+__all__ = ["chosen", "moe_ffn", "ops", "pgn_gate", "pgn_history"]

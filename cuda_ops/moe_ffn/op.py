@@ -14,7 +14,7 @@ from torch.utils.flop_counter import register_flop_formula
 from tsbench.contracts import InputError
 
 from .. import choice
-from ..casting import cast, without_autocast
+from ..surroundings import cast, learned, without_autocast
 from . import gpu, grouped
 from .reference import reference, swiglu
 
@@ -84,13 +84,11 @@ def _sparse(
     if taken == "reference":
         return reference(tokens, gate, up, down, chosen, weight)
     if taken == "torch" and tokens.device.type == "cpu" and type(tokens) is torch.Tensor:
-        learned = torch.is_grad_enabled() and any(
-            one.requires_grad for some in (gate, up, down, (tokens, weight)) for one in some
-        )
-        if len(tokens) == 1 and not learned:
+        trained = learned(tokens, weight, *gate, *up, *down)
+        if len(tokens) == 1 and not trained:
             return grouped.one_token(tokens, gate, up, down, chosen, weight)
         way = grouped.route(chosen, len(gate))
-        if not learned:
+        if not trained:
             return grouped.forward(tokens, gate, up, down, way, weight)[0]
         return grouped.Grouped.apply(tokens, weight, way, len(gate), *gate, *up, *down)
     return _operator(tokens, gate, up, down, chosen, weight)[0]
