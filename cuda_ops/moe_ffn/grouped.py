@@ -44,20 +44,29 @@ def route(chosen: torch.Tensor, experts: int) -> Route:
 
 
 def forward(
-    tokens: torch.Tensor, gate: Weights, up: Weights, down: Weights, way: Route, weight: torch.Tensor
+    tokens: torch.Tensor,
+    gate: Weights,
+    up: Weights,
+    down: Weights,
+    way: Route,
+    weight: torch.Tensor,
+    keep: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output, shape (token, width), and what SiLU is taken of and multiplied with, shape (2, pair, inner)."""
-    gathered = tokens.index_select(0, way.token)
-    before = tokens.new_empty(2, len(way.order), gate[0].shape[0])
-    done = torch.empty_like(gathered)
+    """Output, shape (token, width), and what SiLU is taken of and multiplied with, shape (2, pair, inner).
+
+    Without `keep` the latter is empty, which saves the time of writing it.
+    """
+    out = tokens.new_zeros(tokens.shape)
+    scale = weight.flatten()[way.order, None]
+    before = tokens.new_empty(2, len(way.order) if keep else 0, gate[0].shape[0])
     for number, rows in _blocks(way.counts):
-        block = gathered[rows]
-        one, other = before[0, rows], before[1, rows]
-        torch.mm(block, gate[number].t(), out=one)
-        torch.mm(block, up[number].t(), out=other)
-        torch.mm(functional.silu(one).mul_(other), down[number].t(), out=done[rows])
-    done.mul_(weight.flatten()[way.order, None])
-    return tokens.new_zeros(tokens.shape).index_add_(0, way.token, done), before
+        token = way.token[rows]
+        block = tokens.index_select(0, token)
+        one = torch.mm(block, gate[number].t(), out=before[0, rows] if keep else None)
+        other = torch.mm(block, up[number].t(), out=before[1, rows] if keep else None)
+        inner = functional.silu(one, inplace=not keep).mul_(other)
+        out.index_add_(0, token, torch.mm(inner, down[number].t()).mul_(scale[rows]))
+    return out, before
 
 
 def backward(
@@ -71,29 +80,33 @@ def backward(
     before: torch.Tensor,
 ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
     """Gradients of tokens, gate, up, down and weight; `before` as `forward` returned it."""
-    gathered, arriving = tokens.index_select(0, way.token), gradient.index_select(0, way.token)
     scale = weight.flatten()[way.order, None]
-    of_tokens = torch.empty_like(gathered)
+    of_tokens = tokens.new_zeros(tokens.shape)
     of_scale = torch.empty_like(scale)
-    of_gate, of_up, of_down = ([torch.zeros_like(one) for one in some] for some in (gate, up, down))
+    of_gate, of_up, of_down = (
+        [_unless_used(one, count) for one, count in zip(some, way.counts, strict=True)]
+        for some in (gate, up, down)
+    )
     for number, rows in _blocks(way.counts):
+        token = way.token[rows]
+        block, arriving = tokens.index_select(0, token), gradient.index_select(0, token)
         one, other = before[0, rows], before[1, rows]
         active = functional.silu(one)
         inner = active * other
-        of_inner = torch.mm(arriving[rows], down[number])
+        of_inner = torch.mm(arriving, down[number])
         of_scale[rows] = (of_inner * inner).sum(1, keepdim=True)
-        torch.mm((arriving[rows] * scale[rows]).t(), inner, out=of_down[number])
+        torch.mm(arriving.mul_(scale[rows]).t(), inner, out=of_down[number])
         of_inner.mul_(scale[rows])
         of_other = active.mul_(of_inner)
         of_one = torch.ops.aten.silu_backward(of_inner.mul_(other), one)
-        torch.mm(of_one.t(), gathered[rows], out=of_gate[number])
-        torch.mm(of_other.t(), gathered[rows], out=of_up[number])
-        torch.mm(of_one, gate[number], out=of_tokens[rows])
+        torch.mm(of_one.t(), block, out=of_gate[number])
+        torch.mm(of_other.t(), block, out=of_up[number])
+        of_block = torch.mm(of_one, gate[number])
         # In place it would do the same, but the FLOP counter knows only this form.
-        torch.addmm(of_tokens[rows], of_other, up[number], out=of_tokens[rows])
+        torch.addmm(of_block, of_other, up[number], out=of_block)
+        of_tokens.index_add_(0, token, of_block)
     of_weight = torch.empty_like(weight.flatten()).index_copy_(0, way.order, of_scale[:, 0]).view_as(weight)
-    of_all = tokens.new_zeros(tokens.shape).index_add_(0, way.token, of_tokens)
-    return of_all, of_gate, of_up, of_down, of_weight
+    return of_tokens, of_gate, of_up, of_down, of_weight
 
 
 class Grouped(torch.autograd.Function):
@@ -155,6 +168,11 @@ def _blocks(counts: list[int]) -> list[tuple[int, slice]]:
             found.append((number, slice(start, start + count)))
         start += count
     return found
+
+
+def _unless_used(matrix: torch.Tensor, count: int) -> torch.Tensor:
+    """Place for a gradient, which is zero for an expert without tokens."""
+    return torch.empty_like(matrix) if count else torch.zeros_like(matrix)
 
 
 def _split(matrices: Weights, experts: int) -> tuple[Weights, Weights, Weights]:

@@ -89,7 +89,7 @@ def _sparse(
             return grouped.one_token(tokens, gate, up, down, chosen, weight)
         way = grouped.route(chosen, len(gate))
         if not trained:
-            return grouped.forward(tokens, gate, up, down, way, weight)[0]
+            return grouped.forward(tokens, gate, up, down, way, weight, keep=False)[0]
         return grouped.Grouped.apply(tokens, weight, way, len(gate), *gate, *up, *down)
     return _operator(tokens, gate, up, down, chosen, weight)[0]
 

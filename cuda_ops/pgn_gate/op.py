@@ -26,8 +26,8 @@ def pgn_gate(
     PGN paper (arXiv 2409.17703), eqs. 5-7: s and t are sigmoid and tanh of the two halves of
     weight · (present, history) + bias. Channels never mix. Differentiable once in all arguments, also under
     `torch.func`. The same input gives the same bits: sums have a fixed order, without atomics. On a CUDA
-    device the backward pass computes s and t again; on a processor they are kept, which takes less time. Under
-    autocast, everything is cast to its dtype.
+    device the backward pass computes s and t again; on a processor they are kept, which takes less time.
+    Under autocast, everything is cast to its dtype.
 
     Args:
         present: values and features, shape (channel, input, column), any floating dtype; float64 has no CUDA
