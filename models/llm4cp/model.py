@@ -82,7 +82,6 @@ class Llm4Cp(NeuralForecaster):
     """
 
     couples: ClassVar[bool] = True
-    probabilistic: ClassVar[bool] = False
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:

@@ -1,9 +1,7 @@
 """The network of llm4cp around a small Transformer of our own, for few subcarriers on a processor."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
-
-from tsbench.contracts import TaskShape
+from typing import ClassVar, Literal
 
 from ..llm4cp.model import Hyperparameters as Llm4CpHyperparameters
 from ..llm4cp.model import Llm4Cp
@@ -38,6 +36,3 @@ class Llm4CpSmall(Llm4Cp):
     """Llm4cp with a decoder of two blocks of width 128, whose weights begin at random."""
 
     Hyperparameters: ClassVar[type] = Hyperparameters
-
-    def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
-        super().__init__(shape, hyperparameters or Hyperparameters())

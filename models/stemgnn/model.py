@@ -36,8 +36,11 @@ class Hyperparameters:
     compat: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse values outside their ranges."""
-        check(self.multi_layer, self.dropout)
+        """Refuse a hidden axis of no width, and a graph that would lose every edge."""
+        if self.multi_layer < 1:
+            raise ValueError(f"multi_layer must be at least 1, not {self.multi_layer}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
 class StemGnn(NeuralForecaster):
@@ -68,15 +71,3 @@ class StemGnn(NeuralForecaster):
         if self.shape.targets == self.shape.channels:
             return forecast
         return forecast[..., list(self.shape.target_index)]
-
-
-def check(multi_layer: int, dropout: float) -> None:
-    """Refuse a hidden axis of no width, and a graph that would lose every edge.
-
-    Raises:
-        ValueError: for either.
-    """
-    if multi_layer < 1:
-        raise ValueError(f"multi_layer must be at least 1, not {multi_layer}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, not {dropout}")

@@ -97,8 +97,9 @@ class TimeMoE(NeuralForecaster):
             raise InputError(
                 "time_moe forecasts zero-shot with given weights only: add --weights, or drop zero_shot"
             )
-        series, mean, spread = self._sequences(batch)
-        attended, unit = self._attended(batch), self._unit(batch, spread)
+        attended = self._attended(batch)
+        series, mean, spread = self._sequences(batch, attended)
+        unit = self._unit(batch, spread)
         at_once = sequences_at_once(self.configuration, self.shape.context + self.shape.horizon)
         made = [
             generate(
@@ -125,7 +126,7 @@ class TimeMoE(NeuralForecaster):
         """In training mode the objective of the paper, otherwise the error of the forecast; a scalar."""
         if not self.training:
             return super().loss(batch, reduction)
-        context, mean, spread = self._sequences(batch)
+        context, mean, spread = self._sequences(batch, self._attended(batch))
         target = batch["target"].transpose(1, 2).flatten(0, 1)  # (sequence, lead_time)
         whole = torch.cat([context, (target - mean) / spread], dim=1)
         held = self._observed(batch)
@@ -197,14 +198,13 @@ class TimeMoE(NeuralForecaster):
         }
 
     def _sequences(
-        self, batch: Mapping[str, torch.Tensor]
+        self, batch: Mapping[str, torch.Tensor], attended: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | float, torch.Tensor | float]:
         """Normalised look-back of each target (sequence, step), and mean and spread (sequence, 1)."""
         targets = list(self.shape.target_index)
         series = batch["context"][..., targets].transpose(1, 2).flatten(0, 1)
         if not self.window_norm:
             return series, 0.0, 1.0
-        attended = self._attended(batch)
         held = torch.ones_like(series) if attended is None else attended.to(series)
         count = held.sum(dim=1, keepdim=True)
         mean = (series * held).sum(dim=1, keepdim=True) / count.clamp_min(1)

@@ -195,7 +195,6 @@ class TestSionnaBesideOurs:
 
     @pytest.fixture(scope="class")
     def grid(self):
-        pytest.importorskip("sionna.phy")
         from sionna.phy.ofdm import PilotPattern, ResourceGrid
 
         mask = np.zeros((1, 1, 1, FEATURES), bool)

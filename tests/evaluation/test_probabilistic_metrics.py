@@ -1,19 +1,18 @@
 """Scores of distributions against scoringrules, gluonts and utilsforecast, and the laws that they obey."""
 
+import gluonts.ev.metrics as gluonts_metrics
 import numpy as np
 import pandas as pd
 import pytest
+import scoringrules
 import torch
+import utilsforecast.losses as losses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsbench.contracts import Forecast, InputError
 from tsbench.contracts.forecast import DECILES
 from tsbench.evaluation.metrics import METRICS
-
-scoringrules = pytest.importorskip("scoringrules")
-losses = pytest.importorskip("utilsforecast.losses")
-gluonts_metrics = pytest.importorskip("gluonts.ev.metrics")
 
 BOUNDS = {80: (0.1, 0.9), 95: (0.025, 0.975)}
 LEVELS = (0.025, 0.1, 0.2, 0.5, 0.9, 0.975)

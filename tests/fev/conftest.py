@@ -17,7 +17,6 @@ LENGTHS = (60, 41, 33)
 @pytest.fixture
 def own_fev(tmp_path, monkeypatch) -> None:
     """fev, with stores and caches of the test's own."""
-    pytest.importorskip("fev")
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -109,8 +109,6 @@ def test_of_several_windows_ratios_differ_and_are_named(task_file, rows):
 
 
 def test_probabilistic_forecasts_are_scored_at_the_levels_of_the_task(task_file):
-    pytest.importorskip("statsforecast")
-
     (found,) = run(
         task_file({**BASE, "eval_metric": "WQL", "extra_metrics": ["MAE"]}), "seasonal_naive_intervals"
     )

@@ -35,8 +35,6 @@ class Replacing:
 def test_versions_of_the_packages_of_a_model_are_recorded_and_those_of_others_are_not(
     waves_at_hand, wave_task
 ):
-    pytest.importorskip("lightgbm", reason="needs the extra baselines")
-
     (found,) = run("lightgbm_lags", wave_task(), options=QUICK, conduct=Conduct(track=False))
 
     assert found.result.provenance.versions == versions(("lightgbm",))
@@ -59,7 +57,6 @@ def test_another_version_of_an_optional_package_is_another_run_folder(waves_at_h
 
 
 def test_fitted_trees_are_evaluated_without_a_second_fit(waves_at_hand, wave_task, monkeypatch):
-    pytest.importorskip("lightgbm", reason="needs the extra baselines")
     from tsbench.models.lightgbm_lags.model import LightGBMLags
 
     conduct = Conduct(track=False)

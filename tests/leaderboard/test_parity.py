@@ -2,6 +2,7 @@
 
 import warnings
 
+import fev
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 from tsbench.contracts import InputError
 from tsbench.leaderboard.parity import fev_leaderboard, fev_pairwise, gift_eval_leaderboard
 
-fev = pytest.importorskip("fev")
 MASE, CRPS = "eval_metrics/MASE[0.5]", "eval_metrics/mean_weighted_sum_quantile_loss"
 
 

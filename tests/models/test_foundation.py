@@ -21,9 +21,6 @@ from tsbench.models.timesfm.model import TimesFM
 from tsbench.training.build import build
 from tsbench.training.weights import count_parameters, load_weights, weights_hash
 
-pytest.importorskip("chronos", reason='pip install "tsbench[foundation]"')
-pytest.importorskip("timesfm3", reason='pip install "tsbench[foundation]"')
-
 DECILES = [round(0.1 * number, 1) for number in range(1, 10)]
 LEVELS = [0.01, 0.05, *DECILES, 0.95, 0.99]
 # The factor makes attention tell on the forecast, and keeps it near its context.

@@ -7,8 +7,10 @@ from tsbench.models.csi_cnn.model import CsiCnn
 from tsbench.models.csi_rnn_small.model import CsiRnnSmall
 from tsbench.models.dlinear.model import DLinear
 from tsbench.models.itransformer.model import ITransformer
+from tsbench.models.llm4cp_small.model import Llm4CpSmall
 from tsbench.models.patchtst.model import PatchTST
 from tsbench.models.residual_mlp.model import ResidualMLP
+from tsbench.models.stemgnn_small.model import StemGnnSmall
 from tsbench.models.timemixer.model import TimeMixer
 from tsbench.models.tpgn.model import TPGN
 from tsbench.training.build import build
@@ -22,6 +24,8 @@ INDEPENDENT = [(PatchTST, ATTENTION), (ResidualMLP, BLOCKS), (DLinear, {})]
 WINDOW_NORMALISED = INDEPENDENT[:2]
 JOINT = [(CsiCnn, {"filters": 2}), (CsiRnnSmall, {"hidden": 8, "layers": 2})]
 """Models that forecast all channels together, from their context alone."""
+CHANNELS = [(StemGnnSmall, {}), (Llm4CpSmall, {"backbone": "identity", "width": 32, "residual_width": 4})]
+"""Models that read channels as pairs of real and imaginary part, and normalise a batch as a whole."""
 
 
 def model_of(kind, chosen, shape):
@@ -86,7 +90,14 @@ def test_a_short_fit_lowers_the_loss(open_waves, kind, chosen):
 @pytest.mark.parametrize("loss", ["quantile", "student_t", "gaussian_mixture"])
 @pytest.mark.parametrize(
     ("kind", "chosen"),
-    [*INDEPENDENT, (ITransformer, ATTENTION), (TimeMixer, {"d_model": 8}), (TPGN, {"d_model": 4})],
+    [
+        *INDEPENDENT,
+        *JOINT,
+        *CHANNELS,
+        (ITransformer, ATTENTION),
+        (TimeMixer, {"d_model": 8}),
+        (TPGN, {"d_model": 4}),
+    ],
 )
 def test_one_option_makes_the_forecast_probabilistic(open_waves, kind, chosen, loss):
     data = open_waves()

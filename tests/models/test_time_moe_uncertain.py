@@ -67,7 +67,7 @@ class TestHeads:
         batch = {"context": 0.1 * context_of(), "target": 0.1 * torch.randn(3, 20, 1)}
 
         # Every label below zero's Huber corner in both: |e| against e²/2, so that only the places must agree.
-        series, mean, spread = model._sequences(batch)
+        series, mean, spread = model._sequences(batch, None)
         whole = torch.cat([series, (batch["target"][..., 0] - mean) / spread], dim=1)
         hidden = model.model(whole[:, :-1]).hidden
         expected = []

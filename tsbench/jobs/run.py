@@ -188,7 +188,7 @@ def _fit_together(outcomes: Sequence[Outcome], conduct: Conduct, stage: Stage) -
     if stage != "fit" and not waiting[0].scenarios:
         return {}
     home, clock = (begun or waiting)[0], _Clock(outcomes[0].seconds)
-    with contextlib.ExitStack() as locks, _one_line(home):
+    with contextlib.ExitStack() as locks, one_line(home):
         for job in {job.folder: job for job in (home, *waiting)}.values():
             _make_folder(job)
             locks.enter_context(hold(job.folder / "lock", wait=conduct.wait, tell=conduct.say))
@@ -220,19 +220,23 @@ def _begun(job: Job, stage: Stage) -> bool:
 def _carry_out(
     outcome: Outcome, conduct: Conduct, stage: Stage, execution: "Execution | None" = None
 ) -> None:
-    with _one_line(outcome.job):
+    with one_line(outcome.job):
         _reuse_or_execute(outcome, conduct, stage, execution)
 
 
 @contextlib.contextmanager
-def _one_line(job: Job) -> Iterator[None]:
-    """Turns what nobody foresaw into the failure of a job."""
+def one_line(job: Job) -> Iterator[None]:
+    """Turns what nobody foresaw into the failure of a job, in one line with its place.
+
+    Raises:
+        JobFailed: for any exception but `InputError`.
+    """
     try:
         yield
     except (InputError, JobFailed):
         raise
     except Exception as error:
-        # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of the suite.
+        # Whatever a model stumbles on (memory, its own bug) is the end of its job, never of a suite or sweep.
         raise JobFailed(_told(error, job.model.file)) from error
 
 

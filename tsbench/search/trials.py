@@ -22,6 +22,7 @@ from tsbench.jobs.attempts import Attempts
 from tsbench.jobs.execute import Execution
 from tsbench.jobs.fitted import read_fit
 from tsbench.jobs.job import Job
+from tsbench.jobs.run import one_line
 from tsbench.locks import Owner, hold
 from tsbench.training.fit import data_module, flops_of, report_of
 
@@ -154,15 +155,10 @@ def _try(plan: Plan, study: optuna.Study, trial: optuna.Trial) -> tuple[Outcome,
         return Outcome(found.state, found.values, found.validation, {}, first, found.reason), None
     try:
         job = plan.job(trial.params)
-        return _fit(plan, job, trial)
+        with one_line(job):
+            return _fit(plan, job, trial)
     except (InputError, JobFailed) as error:
         return Outcome("failed", reason=" ".join(str(error).split())[:500]), None
-    except optuna.TrialPruned:
-        raise AssertionError("a pruned fit was not measured") from None
-    except Exception as error:
-        # Whatever a model stumbles on at some setting (memory, its own bug) ends this trial, never the sweep.
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Outcome("failed", reason=reason[:500]), None
 
 
 def _fit(plan: Plan, job: Job, trial: optuna.Trial) -> tuple[Outcome, Job | None]:

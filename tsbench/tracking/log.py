@@ -133,11 +133,26 @@ def log_leaderboard(
     Raises:
         InputError: for a URI that MLflow could not log to.
     """
+    return attempt(uri, partial(_send_leaderboard, suite, table, site), say)
+
+
+def attempt(uri: str | None, action: Callable[[Session], Logged], say: Say, *later: str) -> Logged:
+    """Do something with a store; one that cannot be used is one warning.
+
+    Args:
+        uri: tracking URI; None: `tracking_uri()`.
+        action: logs something.
+        say: takes the warning.
+        later: how to go on, where it is not `results log`.
+
+    Raises:
+        InputError: for a URI that MLflow could not log to.
+    """
     chosen = tracking_uri(uri)
     try:
-        return use(chosen, partial(_send_leaderboard, suite, table, site))
+        return use(chosen, action)
     except TrackingError as error:
-        say(warning(chosen, error))
+        say(warning(chosen, error, *later))
         return Logged("failed", reason=str(error))
 
 

@@ -9,9 +9,8 @@ from tsbench.contracts import StageCost
 from tsbench.contracts.sweep import SWEEP_FILE, SweepRecord, TrialRecord
 
 from . import content
-from .location import TrackingError, tracking_uri
-from .log import Logged, log_numbers, warning
-from .session import Session, use
+from .log import Logged, attempt, log_numbers
+from .session import Session
 
 STUDY_TAG, TRIAL_TAG = "tsbench.sweep", "tsbench.trial"
 PARENT_TAG = "mlflow.parentRunId"
@@ -36,12 +35,8 @@ def log_sweep(
     Raises:
         InputError: for a URI that MLflow could not log to.
     """
-    chosen = tracking_uri(uri)
-    try:
-        return use(chosen, partial(_send, record, folder, experiment))
-    except TrackingError as error:
-        say(warning(chosen, error, "send it later with the same command"))
-        return Logged("failed", reason=str(error))
+    action = partial(_send, record, folder, experiment)
+    return attempt(uri, action, say, "send it later with the same command")
 
 
 def _send(record: SweepRecord, folder: Path, experiment: str, session: Session) -> Logged:

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 
 from tsbench.leaderboard.collect import Catalogue
 from tsbench.leaderboard.site.build import build_site
@@ -23,8 +25,7 @@ DRAWN = "#plot canvas"
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
+    with sync_playwright() as running:
         if CHROMIUM is None and not Path(running.chromium.executable_path).exists():
             pytest.skip("no Chromium on this machine")
         opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -106,7 +107,7 @@ def test_every_page_is_quiet_and_closed(browser, site, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
 def test_every_page_is_as_wide_as_the_screen_and_accessible(browser, site, request, width, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    axe = Axe()
     pictures = request.config.rootpath / "runs/screenshots"
     pictures.mkdir(parents=True, exist_ok=True)
     for path in paths(site):
