@@ -5,7 +5,7 @@ Each is a folder: `op.py` (the operator, its registration with `torch.library` a
 path runs is chosen in `choice.py`. CUDA sources are compiled at first use by `build.py`, run by `launch.py`.
 
 Import an operator from here: `from tsbench.cuda_ops import moe_ffn`. Importing compiles nothing and loads
-neither Triton nor cuda.core.
+neither Triton nor cuda.core (torch's FLOP counter, with which operators register, loads Triton where it is).
 """
 
 from .choice import chosen, ops

@@ -72,8 +72,7 @@ def forward(
     weight: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output (token, width) and the products before SiLU (2, pair, inner)."""
-    from . import kernels
-
+    kernels = _kernels()
     (count, width), inner, pairs = tokens.shape, gate[0].shape[0], chosen.numel()
     out, before = tokens.new_zeros(count, width), tokens.new_empty(2, pairs, inner)
     if not out.numel() or not before.numel():
@@ -106,8 +105,7 @@ def backward(
     before: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of tokens, of the matrices (expert, …), and of weight."""
-    from . import kernels
-
+    kernels = _kernels()
     (count, width), inner, pairs, experts = tokens.shape, gate[0].shape[0], chosen.numel(), len(gate)
     of_tokens, of_weight = tokens.new_zeros(count, width), weight.new_zeros(weight.shape)
     of_gate, of_up = (tokens.new_zeros(experts, inner, width) for _ in range(2))
@@ -197,6 +195,13 @@ def _tables(
 def _addresses(addresses: tuple[tuple[int, ...], ...], device: torch.device) -> torch.Tensor:
     """Copied to the device once for the weights of a model, since these stay where they are."""
     return torch.tensor(addresses, dtype=torch.int64, device=device)
+
+
+def _kernels() -> Any:
+    """Triton's functions, whose types only its compiler knows; imported here, since they import Triton."""
+    from . import kernels
+
+    return kernels
 
 
 def _precision() -> str:

@@ -129,7 +129,9 @@ class Grouped(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         """Gradients in the order of the arguments."""
         tokens, weight, before, *matrices = ctx.saved_tensors
         of_tokens, of_gate, of_up, of_down, of_weight = backward(

@@ -61,7 +61,9 @@ class _History(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         """Gradients of grid (where it is wanted), weight and bias."""
         grid, matrix = ctx.saved_tensors
         channels, width, rows, columns = gradients[0].shape

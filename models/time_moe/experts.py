@@ -67,4 +67,5 @@ class SparseExperts(nn.Module):
 
 
 def _matrices_of(expert: nn.Module) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    assert isinstance(expert, SwiGLU)
     return expert.gate_proj.weight, expert.up_proj.weight, expert.down_proj.weight
