@@ -5,9 +5,12 @@ Each is a folder: `op.py` (the operator, its registration with `torch.library` a
 path runs is chosen in `choice.py`. CUDA sources are compiled at first use by `build.py`, run by `launch.py`.
 
 Import an operator from here: `from tsbench.cuda_ops import moe_ffn`. Importing compiles nothing and loads
-neither Triton nor cuda.core.
+neither Triton nor cuda.core (torch's FLOP counter, with which operators register, loads Triton where it is).
 """
 
 from .choice import chosen, ops
+from .moe_ffn.op import moe_ffn
+from .pgn_gate.history import pgn_history
+from .pgn_gate.op import pgn_gate
 
-__all__ = ["chosen", "ops"]
+__all__ = ["chosen", "moe_ffn", "ops", "pgn_gate", "pgn_history"]
