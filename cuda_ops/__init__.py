@@ -9,5 +9,6 @@ neither Triton nor cuda.core.
 """
 
 from .choice import chosen, ops
+from .window_gather import Windowed, window_gather
 
-__all__ = ["chosen", "ops"]
+__all__ = ["Windowed", "chosen", "ops", "window_gather"]
