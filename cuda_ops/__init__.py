@@ -9,6 +9,16 @@ neither Triton nor cuda.core.
 """
 
 from .choice import chosen, ops
+from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores
 from .window_gather import Windowed, window_gather
 
-__all__ = ["Windowed", "chosen", "ops", "window_gather"]
+__all__ = [
+    "EnsembleScores",
+    "Windowed",
+    "chosen",
+    "energy_score",
+    "ensemble_crps",
+    "ensemble_scores",
+    "ops",
+    "window_gather",
+]

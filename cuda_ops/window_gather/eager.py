@@ -1,8 +1,8 @@
 """The operator in torch operations, on any device: windows are copied as runs of memory.
 
 A table whose rows lie one after the other has each window as one run, and `index_select` on the overlapping
-view (start, run) copies runs: three to five times as fast on a CPU as `unfold` and an index, which copy element
-by element. Only windows that reach beyond the table are looked up row by row.
+view (start, run) copies runs: three to five times as fast on a CPU as `unfold` and an index, which copy
+element by element. Only windows that reach beyond the table are looked up row by row.
 """
 
 from collections.abc import Callable
