@@ -372,9 +372,8 @@ def test_it_trains_an_ensemble_towards_the_distribution():
         ensemble_crps(members[:, None].expand(20, 4000), observed).mean().backward()
         optimiser.step()
     levels = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
-    torch.testing.assert_close(
-        members.detach().sort().values, torch.quantile(observed, levels), atol=0.15, rtol=0
-    )
+    found, expected = members.detach().sort().values, torch.quantile(observed, levels)
+    torch.testing.assert_close(found[1:-1], expected[1:-1], atol=0.1, rtol=0)
 
 
 def test_it_counts_as_data_movement():
