@@ -14,7 +14,7 @@ from tsbench.contracts import InputError
 from tsbench.data.steps import following
 from tsbench.forecasting import compare
 from tsbench.forecasting.compare import clear_winner, judge
-from tsbench.forecasting.forecast import forecast_file
+from tsbench.forecasting.forecast import COMPARED, compared, forecast_file
 
 ROWS, HORIZON = 1800, 12
 
@@ -191,3 +191,10 @@ def test_stamps_go_on_by_the_step_also_over_the_ends_of_months():
         "2026-03-31",
     ]
     assert following(np.array([4, 5, 6]), None, 3).tolist() == [7, 8, 9]
+
+
+def test_what_is_compared_by_default_leaves_out_models_whose_package_is_missing(monkeypatch):
+    assert compared() == COMPARED
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert compared() == tuple(name for name in COMPARED if name != "lightgbm_lags")

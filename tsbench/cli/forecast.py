@@ -38,10 +38,10 @@ def forecast(
 ) -> None:
     """Forecast the steps after a file's last row, with intervals; write CSV and a picture."""
     from tsbench.folders import runs_folder
-    from tsbench.forecasting.forecast import COMPARED, DEFAULT, forecast_file
+    from tsbench.forecasting.forecast import DEFAULT, compared, forecast_file
     from tsbench.jobs.run import Conduct
 
-    models = tuple(model or ()) + (COMPARED if compare else ()) or (DEFAULT,)
+    models = tuple(model or ()) + (compared() if compare else ()) or (DEFAULT,)
     made = forecast_file(
         file,
         horizon,

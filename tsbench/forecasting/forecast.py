@@ -1,5 +1,6 @@
 """Forecasts what follows a user's file, with intervals: the work behind `tsbench forecast`."""
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tsbench import atomic
+from tsbench import atomic, registry
 from tsbench.contracts import InputError, Task
 from tsbench.data.user import user_task
 from tsbench.jobs.run import Conduct
@@ -19,7 +20,8 @@ from .fitted import Fitted, fit_for, on_everything
 from .picture import draw
 
 Floats = npt.NDArray[np.float64]
-COMPARED = ("seasonal_naive", "last_value", "linear", "dlinear")
+COMPARED = ("seasonal_naive", "last_value", "linear", "dlinear", "lightgbm_lags")
+"""What `--compare` takes: what a year of hours lets be fitted and judged within a minute."""
 DEFAULT = "linear"
 
 
@@ -115,6 +117,13 @@ def forecast_file(
         made.picture, draw(made.variables, final.data.table.time, known, time, values, made.bounds)
     )
     return made
+
+
+def compared() -> tuple[str, ...]:
+    """Models that are compared where nobody names any: those of `COMPARED` whose packages are installed."""
+    return tuple(
+        name for name in COMPARED if all(map(importlib.util.find_spec, registry.model(name).packages))
+    )
 
 
 def as_csv(made: UserForecast) -> str:
