@@ -31,12 +31,12 @@ def scores(
     places = Places.of(levels, len(forecast), crps) if levels else None
     for part, error in _blocks(forecast, observed):
         if weights is None:
-            total = error.abs().sum(dim=1).div_(len(forecast))
-            ordered = _ordered(error)
+            total = error.abs().sum(dim=0).div_(len(forecast))
+            ordered = _ordered(error.t().contiguous())
             crps[part] = total - _weighted_sum(ordered, slope)
         else:
-            order, ordered = _order(error)
-            weight = _of_block(weights, part, error).gather(1, order)
+            order, ordered = _order(error.t().contiguous())
+            weight = _of_block(weights, part, ordered).gather(1, order)
             slopes = weight * (2 * weight.cumsum(dim=1) - weight - 1) * _spread_factor(weight, fair)
             crps[part] = (weight * ordered.abs()).sum(dim=1) - (slopes * ordered).sum(dim=1)
         if places is not None:
@@ -75,7 +75,8 @@ def gradient(
     found = torch.empty_like(forecast, memory_format=torch.contiguous_format)
     slope = _slopes(members, fair).to(device=forecast.device, dtype=precision(forecast))
     places = Places.of(levels, members, slope) if levels else None
-    for part, error in _blocks(forecast, observed):
+    for part, by_member in _blocks(forecast, observed):
+        error = by_member.t().contiguous()
         order, ordered = _order(error)
         wanted = outer[part, None].to(error)
         weight: torch.Tensor | float = 1 / members
@@ -92,13 +93,13 @@ def gradient(
             for number, (below, above, share) in enumerate(places.rows()):
                 by_place[:, below] += (1 - share) * side[:, number]
                 by_place[:, above] += share * side[:, number]
-        by_member = torch.empty_like(error).scatter_(1, order, by_place)
-        by_member += wanted * weight * error.sign()
+        slopes = torch.empty_like(error).scatter_(1, order, by_place)
+        slopes += wanted * weight * error.sign()
         unwanted = outer[part] == 0
         if levels:
             unwanted &= (outer_losses[:, part] == 0).all(dim=0)
-        by_member += (error - error).sum(dim=1, keepdim=True)  # NaN where the score is
-        found[:, part] = by_member.masked_fill_(unwanted[:, None], 0).t().to(found.dtype)
+        slopes += (error - error).sum(dim=1, keepdim=True)  # NaN where the score is
+        found[:, part] = slopes.masked_fill_(unwanted[:, None], 0).t().to(found.dtype)
     return found
 
 
@@ -162,12 +163,11 @@ def block_size(members: int, device: torch.device) -> int:
 
 
 def _blocks(forecast: torch.Tensor, observed: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Cases, and their errors x − y, shape (case, member), contiguous and free to be changed."""
+    """Cases, and their errors x − y, shape (member, case)."""
     size, real = block_size(len(forecast), forecast.device), precision(forecast)
     for begin in range(0, forecast.shape[1], size):
         part = slice(begin, begin + size)
-        error = forecast[:, part].to(real) - observed[part].to(real)
-        yield part, error.t().contiguous()
+        yield part, forecast[:, part].to(real) - observed[part].to(real)
 
 
 def _ordered(error: torch.Tensor) -> torch.Tensor:

@@ -30,8 +30,8 @@ def energy_score(
     """Σ w_i ‖x_i − y‖ − ½ Σ w_i w_j ‖x_i − x_j‖, with the Euclidean norm over the last dimension.
 
     Gneiting and Raftery (2007), eq. 22, with the exponent 1: the CRPS where vectors have one channel. The
-    fair form, NaN, mask and weights are as for `ensemble_crps`. The gradient takes a distance of 0 to have the
-    slope 0. Distances are made of differences, never of products, which would cancel. Repeated calls give the
+    fair form, NaN, mask and weights are as for `ensemble_crps`. The gradient takes a distance of 0 to have
+    slope 0. Distances are made of differences, not of products, which would cancel. Repeated calls give the
     same bits.
 
     Args:

@@ -27,6 +27,10 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request) -> Tenso
     """
     series = series.contiguous()
     masks = None, None
+    if request.copies and request.bounds is None and request.channels is None:
+        whole = _runs(series, start, request.context + request.horizon)
+        context, target = whole.split_with_sizes((request.context, request.horizon), 1)
+        return context, target, *masks, None, None
     if request.bounds is None:
         context = _runs(series, start, request.context)
         target = _runs(series, start + request.context, request.horizon)

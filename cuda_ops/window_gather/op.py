@@ -130,9 +130,12 @@ def _registered(
     repeat: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     given = Request(context, horizon, channels, bounds, owner, scale, offset, normalise, epsilon, repeat)
-    found = _gather(series, start, given)
-    first, second, *others = [series.new_empty(0) if one is None else one for one in found]
-    return first, second, others[0], others[1], others[2], others[3]
+    past, future, *others = _gather(series, start, given)
+    if future.untyped_storage().data_ptr() == past.untyped_storage().data_ptr():
+        # What a registered operator gives back must not share memory.
+        past, future = (one.clone(memory_format=torch.contiguous_format) for one in (past, future))
+    rest = [series.new_empty(0) if one is None else one for one in others]
+    return past, future, rest[0], rest[1], rest[2], rest[3]
 
 
 @_registered.register_fake

@@ -29,7 +29,7 @@ Masks = tuple[torch.Tensor | None, torch.Tensor | None]
 
 
 class Windowed(NamedTuple):
-    """Windows of a batch.
+    """Windows of a batch; context and target may be views of one tensor.
 
     Attributes:
         context: shape (window, context, channel); 0 where the series had not begun.
@@ -98,6 +98,8 @@ class Request:
 
     def on(self, device: torch.device) -> "Request":
         """The same request with its tensors on a device."""
+        if self.channels is None and self.bounds is None and self.scale is None:
+            return self
         names = ("channels", "bounds", "owner", "scale", "offset")
         held = {name: getattr(self, name) for name in names}
         if all(one is None or one.device == device for one in held.values()):
