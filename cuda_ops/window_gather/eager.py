@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from .windowed import Request, Tensors
+from .windowed import Masks, Request, Tensors
 
 NUMBERS_AT_ONCE = 2**18
 """Values that are normalised at once, so that they stay in the cache between the passes."""
@@ -26,33 +26,60 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request) -> Tenso
         request: what is asked for.
     """
     series = series.contiguous()
-    masks = None, None
-    if request.copies and request.bounds is None and request.channels is None:
-        whole = _runs(series, start, request.context + request.horizon)
-        context, target = whole.split_with_sizes((request.context, request.horizon), 1)
-        return context, target, *masks, None, None
-    if request.bounds is None:
+    masks, padded = (None, None), False
+    if request.bounds is not None:
+        context, target, masks, padded = _inside_bounds(series, start, request)
+    elif request.copies and request.channels is None:
+        context, target = _whole(series, start, request)
+    else:
         context = _runs(series, start, request.context)
         target = _runs(series, start + request.context, request.horizon)
-    else:
-        assert request.owner is not None
-        first, end = request.bounds.index_select(0, request.owner).unbind(dim=1)
-        steps = torch.arange(request.context + request.horizon, device=series.device)
-        rows = start[:, None] + steps  # (window, time)
-        masks = rows[:, : request.context] >= first[:, None], rows[:, request.context :] < end[:, None]
-        context = _padded(series, start, rows[:, : request.context])
-        target = _repeated(series, start + request.context, rows[:, request.context :], end)
     if request.channels is not None:
         context, target = context.index_select(2, request.channels), target.index_select(2, request.channels)
-    own = masks[0]
-    if own is not None and bool(own.all()):
-        own = None
+    hidden = (~masks[0]).unsqueeze(2) if padded and masks[0] is not None else None
     if request.normalise:
-        return _normalised(context, target, masks, own, request)
+        return _normalised(context, target, masks, hidden, request)
     context, target = request.numbers(context), request.numbers(target)
-    if own is not None:
-        context.masked_fill_(~own[..., None], 0)
+    if hidden is not None:
+        context.masked_fill_(hidden, 0)
+    if request.copies:
+        return context, target, *masks, None, None
     return request.finished(series.dtype, context, target, masks, None, None)
+
+
+def _inside_bounds(
+    series: torch.Tensor, start: torch.Tensor, request: Request
+) -> tuple[torch.Tensor, torch.Tensor, Masks, bool]:
+    """Contexts, with any value in rows before a series; targets; masks; and whether there are such rows."""
+    assert request.bounds is not None
+    assert request.owner is not None
+    first, end = request.bounds.index_select(0, request.owner).unbind(dim=1)
+    missing = first - start
+    steps = torch.arange(max(request.context, request.horizon), device=series.device)
+    own = steps[: request.context] >= missing.unsqueeze(1)  # (window, context)
+    if request.repeat:
+        left = end - start - request.context
+        inside = steps[: request.horizon] < left.unsqueeze(1)
+        beyond = bool((left < request.horizon).any())
+    else:
+        inside = own.new_ones(len(start), request.horizon)
+        beyond = False
+    padded = bool((missing > 0).any())
+    if not beyond and not bool((start < 0).any()):
+        return *_whole(series, start, request), (own, inside), padded
+    rows = start.unsqueeze(1) + steps[: request.context]
+    context = _looked_up_where(series, rows, start < 0)
+    rows = start.unsqueeze(1) + request.context + steps[: request.horizon]
+    rows = torch.minimum(rows, end.unsqueeze(1) - 1)
+    target = _looked_up_where(series, rows, start + request.context + request.horizon > end)
+    return context, target, (own, inside), padded
+
+
+def _whole(series: torch.Tensor, start: torch.Tensor, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
+    """Context and target as views of one copy."""
+    whole = _runs(series, start, request.context + request.horizon)
+    context, target = whole.split_with_sizes((request.context, request.horizon), 1)
+    return context, target
 
 
 def _runs(series: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tensor:
@@ -64,30 +91,16 @@ def _runs(series: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tenso
     return runs.index_select(0, start).view(len(start), length, columns)
 
 
-def _padded(series: torch.Tensor, start: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Contexts (window, context, channel), with any value in rows before the table."""
-    if len(series) < rows.shape[1]:
+def _looked_up_where(series: torch.Tensor, rows: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Windows (window, time, channel) of given rows: the chosen ones row by row, the others as runs."""
+    length = rows.shape[1]
+    if len(series) < length or not length:
         return _looked_up(series, rows)
-    context = _runs(series, start.clamp_min(0), rows.shape[1])
-    before = (start < 0).nonzero()[:, 0]
-    if len(before):
-        context[before] = _looked_up(series, rows[before])
-    return context
-
-
-def _repeated(
-    series: torch.Tensor, origin: torch.Tensor, rows: torch.Tensor, end: torch.Tensor
-) -> torch.Tensor:
-    """Targets (window, horizon, channel); rows after the end of a series are its last one."""
-    horizon = rows.shape[1]
-    inside = torch.minimum(rows, end[:, None] - 1)
-    if len(series) < horizon:
-        return _looked_up(series, inside)
-    target = _runs(series, origin.clamp_max(len(series) - horizon), horizon)
-    beyond = (origin + horizon > end).nonzero()[:, 0]
-    if len(beyond):
-        target[beyond] = _looked_up(series, inside[beyond])
-    return target
+    windows = _runs(series, rows[:, 0].clamp(0, len(series) - length), length)
+    found = chosen.nonzero()[:, 0]
+    if len(found):
+        windows[found] = _looked_up(series, rows[found])
+    return windows
 
 
 def _looked_up(series: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -100,11 +113,11 @@ def _looked_up(series: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 def _normalised(
     context: torch.Tensor,
     target: torch.Tensor,
-    masks: tuple[torch.Tensor | None, torch.Tensor | None],
-    own: torch.Tensor | None,
+    masks: Masks,
+    hidden: torch.Tensor | None,
     request: Request,
 ) -> Tensors:
-    """Block by block of windows; two passes over each context."""
+    """Block by block of windows; two passes over each context, whose `hidden` rows do not count."""
     out = request.result_type(context.dtype)
     contexts, targets = (torch.empty(one.shape, dtype=out, device=one.device) for one in (context, target))
     means = contexts.new_empty(context.shape[0], 1, context.shape[2])
@@ -114,9 +127,11 @@ def _normalised(
         size = max(1, len(context))  # a device has no such cache, and each launch costs
     for begin in range(0, len(context), size):
         part = slice(begin, begin + size)
-        hidden = None if own is None else ~own[part, :, None]
         found = _normalised_block(
-            request.numbers(context[part]), request.numbers(target[part]), hidden, request
+            request.numbers(context[part]),
+            request.numbers(target[part]),
+            None if hidden is None else hidden[part],
+            request,
         )
         contexts[part], targets[part], means[part], deviations[part] = found
     return contexts, targets, *masks, means, deviations
