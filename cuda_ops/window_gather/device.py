@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .. import launch
-from .windowed import NUMBERS, Request, Tensors
+from .windowed import NUMBERS, Masks, Request, Tensors
 
 SOURCE = Path(__file__).with_name("window_gather.cu")
 THREADS, WIDEST_TILE, NARROWEST_TILE = 256, 32, 8
@@ -37,11 +37,10 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request, run: Run
     result = {"dtype": request.result_type(series.dtype), "device": series.device}
     context = torch.empty(len(start), request.context, chosen, **result)
     target = torch.empty(len(start), request.horizon, chosen, **result)
-    masks = None, None
+    masks: Masks = None, None
     if request.bounds is not None:
-        masks = tuple(
-            torch.empty(one.shape[:2], dtype=torch.bool, device=series.device) for one in (context, target)
-        )
+        own, inside = (one.new_empty(one.shape[:2], dtype=torch.bool) for one in (context, target))
+        masks = own, inside
     mean = deviation = None
     if request.normalise:
         mean = torch.empty(len(start), 1, chosen, **result)
@@ -75,7 +74,7 @@ def _run_rows(
     request: Request,
     context: torch.Tensor,
     target: torch.Tensor,
-    masks: tuple[torch.Tensor | None, ...],
+    masks: Masks,
 ) -> None:
     tile = _tile(context.shape[2])
     arrays = [series, start, *_optional(request), context, target, *masks]
@@ -94,7 +93,7 @@ def _run_numbers(
     request: Request,
     context: torch.Tensor,
     target: torch.Tensor,
-    masks: tuple[torch.Tensor | None, ...],
+    masks: Masks,
     mean: torch.Tensor | None,
     deviation: torch.Tensor | None,
 ) -> None:

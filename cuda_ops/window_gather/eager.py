@@ -26,7 +26,8 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request) -> Tenso
         request: what is asked for.
     """
     series = series.contiguous()
-    masks, padded = (None, None), False
+    masks: Masks = None, None
+    padded = False
     if request.bounds is not None:
         context, target, masks, padded = _inside_bounds(series, start, request)
     elif request.copies and request.channels is None:

@@ -22,10 +22,8 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request) -> Tenso
         inside = torch.ones(len(start), length, dtype=torch.bool, device=series.device)
     else:
         assert request.owner is not None
-        parts = [
-            _one(series, begin, *request.bounds[owner].tolist(), request)
-            for begin, owner in zip(start.tolist(), request.owner.tolist(), strict=True)
-        ]
+        places = zip(start.tolist(), request.bounds[request.owner].tolist(), strict=True)
+        parts = [_one(series, begin, first, end, request) for begin, (first, end) in places]
         windows, inside = (torch.stack(one) for one in zip(*parts, strict=True))
     if request.channels is not None:
         windows = windows[..., request.channels]
