@@ -36,7 +36,7 @@ def scores(
         run: runs a kernel, (name, grid, block, arguments, shared_bytes); by default on the GPU.
     """
     run = run or partial(launch.launch, SOURCE)
-    forecast, observed = forecast.contiguous(), observed.contiguous()
+    forecast, observed = _widened(forecast), _widened(observed)
     members, cases = forecast.shape
     real = precision(forecast)
     crps = torch.empty(cases, dtype=real, device=forecast.device)
@@ -72,7 +72,7 @@ def gradient(
         run: as in `scores`.
     """
     run = run or partial(launch.launch, SOURCE)
-    forecast, observed = forecast.contiguous(), observed.contiguous()
+    forecast, observed = _widened(forecast), _widened(observed)
     members, cases = forecast.shape
     found = torch.empty(forecast.shape, dtype=precision(forecast), device=forecast.device)
     if cases:
@@ -94,7 +94,7 @@ def energy(
         run: as in `scores`.
     """
     run = run or partial(launch.launch, SOURCE)
-    forecast, observed = forecast.contiguous(), observed.contiguous()
+    forecast, observed = _widened(forecast), _widened(observed)
     members, cases, channels = forecast.shape
     score = torch.empty(cases, dtype=precision(forecast), device=forecast.device)
     if cases:
@@ -109,6 +109,11 @@ def holds(forecast: torch.Tensor) -> bool:
     """Whether a block's memory holds all members of a case, (member, case, channel)."""
     numbers = forecast.shape[0] * forecast.shape[2] + SORTING_THREADS
     return numbers * precision(forecast).itemsize <= SHARED_BYTES
+
+
+def _widened(numbers: torch.Tensor) -> torch.Tensor:
+    """Contiguous, in the precision of the scores: kernels read float32 and float64."""
+    return numbers.to(precision(numbers)).contiguous()
 
 
 def _name(forecast: torch.Tensor) -> str:

@@ -133,7 +133,10 @@ def _of_errors(error: torch.Tensor, weight: torch.Tensor, fair: bool) -> torch.T
     """Scores (case,) of errors (case, member, channel)."""
     length = torch.linalg.vector_norm(error, dim=2)
     apart = torch.cdist(error, error, compute_mode=EXACT)  # (case, member, member)
-    spread = (weight * (apart * weight[:, None]).sum(dim=2)).sum(dim=1) / 2
+    if weight.stride(1):
+        spread = (weight * (apart * weight[:, None]).sum(dim=2)).sum(dim=1) / 2
+    else:  # one weight for all members needs no pass over the distances
+        spread = apart.sum(dim=(1, 2)) * weight[:, 0].square() / 2
     score = (weight * length).sum(dim=1)
     return score - spread * _spread_factor(weight, fair) + (score - score)  # NaN, not infinite
 
