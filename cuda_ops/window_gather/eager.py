@@ -11,7 +11,7 @@ import torch
 
 from .windowed import Masks, Request, Tensors
 
-NUMBERS_AT_ONCE = 2**18
+NUMBERS_AT_ONCE = 2**19
 """Values that are normalised at once, so that they stay in the cache between the passes."""
 INNER_LOOP = 64
 """Values of an inner loop that suffice to be fast."""
@@ -120,7 +120,12 @@ def _normalised(
 ) -> Tensors:
     """Block by block of windows; two passes over each context, whose `hidden` rows do not count."""
     out = request.result_type(context.dtype)
-    contexts, targets = (torch.empty(one.shape, dtype=out, device=one.device) for one in (context, target))
+    given = context, target
+    in_place = request.scale is None and context.dtype == out
+    if in_place:
+        contexts, targets = (one.contiguous() for one in given)  # copies of the series already
+    else:
+        contexts, targets = (torch.empty(one.shape, dtype=out, device=one.device) for one in given)
     means = contexts.new_empty(context.shape[0], 1, context.shape[2])
     deviations = torch.empty_like(means)
     size = max(1, NUMBERS_AT_ONCE // max(1, context[:1].numel() + target[:1].numel()))
@@ -128,25 +133,25 @@ def _normalised(
         size = max(1, len(context))  # a device has no such cache, and each launch costs
     for begin in range(0, len(context), size):
         part = slice(begin, begin + size)
-        found = _normalised_block(
-            request.numbers(context[part]),
-            request.numbers(target[part]),
-            None if hidden is None else hidden[part],
-            request,
-        )
-        contexts[part], targets[part], means[part], deviations[part] = found
+        numbers, ahead = contexts[part], targets[part]
+        if not in_place:
+            numbers, ahead = request.numbers(context[part]), request.numbers(target[part])
+        found = _normalise(numbers, ahead, None if hidden is None else hidden[part], request)
+        if not in_place:
+            contexts[part], targets[part] = numbers, ahead
+        means[part], deviations[part] = found
     return contexts, targets, *masks, means, deviations
 
 
-def _normalised_block(
+def _normalise(
     context: torch.Tensor, target: torch.Tensor, hidden: torch.Tensor | None, request: Request
-) -> tuple[torch.Tensor, ...]:
-    """Context, target, mean and deviation; `hidden` marks rows that do not count, (window, context, 1)."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Change context and target in place; mean and deviation. `hidden`: shape (window, context, 1)."""
     windows, steps, channels = context.shape
     count: torch.Tensor | int = steps
     if hidden is not None:
         count = (~hidden).sum(dim=1, keepdim=True).clamp_min(1)
-        context = context.masked_fill(hidden, 0)
+        context.masked_fill_(hidden, 0)
     folds = _folds(steps, channels)
 
     def mean_of(numbers: torch.Tensor) -> torch.Tensor:
@@ -154,22 +159,22 @@ def _normalised_block(
         return folded.view(windows, folds, channels).sum(dim=1, keepdim=True) / count
 
     mean = mean_of(context)
-    distance = _by_channel(torch.sub, context, mean)
+    _by_channel(torch.Tensor.sub_, context, mean)
     if hidden is not None:
-        distance.masked_fill_(hidden, 0)
-    deviation = (mean_of(distance.square()) + request.epsilon).sqrt_()
-    target = _by_channel(torch.div, _by_channel(torch.sub, target, mean), deviation)
-    return _by_channel(torch.div, distance, deviation), target, mean, deviation
+        context.masked_fill_(hidden, 0)
+    deviation = (mean_of(context.square()) + request.epsilon).sqrt_()
+    _by_channel(torch.Tensor.div_, context, deviation)
+    _by_channel(torch.Tensor.sub_, target, mean)
+    _by_channel(torch.Tensor.div_, target, deviation)
+    return mean, deviation
 
 
-def _by_channel(
-    operation: Callable[..., torch.Tensor], numbers: torch.Tensor, statistic: torch.Tensor
-) -> torch.Tensor:
-    """Numbers (window, time, channel) with a statistic (window, 1, channel)."""
+def _by_channel(operation: Callable[..., object], numbers: torch.Tensor, statistic: torch.Tensor) -> None:
+    """Change numbers (window, time, channel) in place by a statistic (window, 1, channel)."""
     windows, steps, channels = numbers.shape
     folds = _folds(steps, channels)
-    folded = numbers.reshape(windows, steps // folds, folds * channels)
-    return operation(folded, statistic.repeat(1, 1, folds)).view(numbers.shape)
+    folded = numbers.view(windows, steps // folds, folds * channels)
+    operation(folded, statistic.repeat(1, 1, folds) if folds > 1 else statistic)
 
 
 def _folds(steps: int, channels: int) -> int:
