@@ -15,9 +15,10 @@ from .measure import Row, compare, unmeasured
 from .window_gather import copy_bandwidth
 
 PAIRS_AT_ONCE = 2**22
+MOST_FOR_PAIRS = 50
 LEVELS = [one / 10 for one in range(1, 10)]
-ESTIMATORS = ("qd", "pwm", "akr")
-"""Of scoringrules: two exact ones that sort, and one that approximates the spread by neighbouring members."""
+ESTIMATORS = ("qd", "pwm", "nrg", "akr")
+"""Of scoringrules: two that sort, the pairwise one, and one that approximates the spread by neighbours."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Case:
 CASES = [
     Case(100, 10_000),
     Case(100, 10_000, dtype=torch.float64),
+    Case(5, 200_000),
     Case(20, 50_000),
     Case(50, 20_000),
     Case(1000, 1000),
@@ -108,6 +110,8 @@ def _crps(forecast: torch.Tensor, observed: torch.Tensor) -> dict[str, Callable[
         if importlib.util.find_spec(backend) is None:
             continue
         for estimator in ESTIMATORS:
+            if estimator == "nrg" and len(forecast) > MOST_FOR_PAIRS:
+                continue
             ways[f"scoringrules {estimator} {backend}"] = lambda estimator=estimator, backend=backend: (
                 scoringrules.crps_ensemble(
                     observed.numpy(), forecast.numpy(), m_axis=0, estimator=estimator, backend=backend

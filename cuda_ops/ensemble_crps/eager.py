@@ -7,6 +7,7 @@ torch's at a hundred members. Nothing is kept for the gradient, which orders the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ import torch
 NUMBERS_AT_ONCE = 2**17
 """Errors of a block on a CPU; with their order and their slopes they fit in a cache of 1 MiB."""
 NUMBERS_ON_DEVICE = 2**27
+IN_NETWORK = 16
+"""Most members that are ordered by comparisons of whole rows on a CPU."""
 
 
 def scores(
@@ -32,7 +35,7 @@ def scores(
     for part, error in _blocks(forecast, observed):
         if weights is None:
             total = error.abs().sum(dim=0).div_(len(forecast))
-            ordered = _ordered(error.t().contiguous())
+            ordered = _ordered(error)
             crps[part] = total - _weighted_sum(ordered, slope)
         else:
             order, ordered = _order(error.t().contiguous())
@@ -171,11 +174,41 @@ def _blocks(forecast: torch.Tensor, observed: torch.Tensor) -> Iterator[tuple[sl
 
 
 def _ordered(error: torch.Tensor) -> torch.Tensor:
-    """Errors of each case in ascending order, NaN last; in place on a CPU."""
+    """Errors (member, case) of each case in ascending order, (case, member); changes them on a CPU."""
     if error.device.type != "cpu":
-        return error.sort(dim=1).values
-    error.numpy().sort(axis=1)
-    return error
+        return error.t().contiguous().sort(dim=1).values
+    if len(error) <= IN_NETWORK:
+        return _merged(error).t()
+    ordered = error.t().contiguous()
+    ordered.numpy().sort(axis=1)
+    return ordered
+
+
+def _merged(error: torch.Tensor) -> torch.Tensor:
+    """Errors (member, case) in ascending order by Batcher's network; of a case with a NaN all may become NaN.
+
+    Each comparison is one for all cases, where sorting case by case costs more than a few members are worth.
+    """
+    rows, spare = list(error), torch.empty_like(error[0])
+    for low, high in _network(len(rows)):
+        torch.minimum(rows[low], rows[high], out=spare)
+        torch.maximum(rows[low], rows[high], out=rows[high])
+        rows[low], spare = spare, rows[low]
+    return torch.stack(rows)
+
+
+@cache
+def _network(members: int) -> tuple[tuple[int, int], ...]:
+    """Comparisons of Batcher's odd-even merge sort (1968), in order; those of missing members are left out."""
+    size = 1 << (members - 1).bit_length()
+    powers = [2**one for one in range(size.bit_length() - 1)]
+    return tuple(
+        (low, low + apart)
+        for run in powers
+        for apart in reversed([one for one in powers if one <= run])
+        for low in range(apart % run, members - apart)
+        if (low - apart % run) % (2 * apart) < apart and low // (2 * run) == (low + apart) // (2 * run)
+    )
 
 
 def _order(error: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,6 +231,7 @@ def _slopes(members: int, fair: bool) -> torch.Tensor:
 
 
 def _weighted_sum(ordered: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    """Of ordered errors (case, member), shape (case,)."""
     if ordered.device.type != "cpu":
         return (ordered * slope).sum(dim=1)
     with np.errstate(invalid="ignore"):  # infinite errors give NaN, as they should

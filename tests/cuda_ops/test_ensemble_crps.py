@@ -1,6 +1,7 @@
 """CRPS, quantile losses and energy score of ensembles: the same on every path, and as others define them."""
 
 import functools
+import itertools
 import math
 
 import pytest
@@ -282,6 +283,22 @@ def test_the_energy_score_of_one_channel_is_the_crps():
     forecast, observed = torch.randn(30, 50).double(), torch.randn(50).double()
     found = energy_score(forecast[..., None], observed[:, None], fair=True)
     torch.testing.assert_close(found, ensemble_crps(forecast, observed, fair=True))
+
+
+@pytest.mark.parametrize("members", range(1, 12))
+def test_the_network_orders_all_zeros_and_ones_and_so_everything(members):
+    """The 0-1 principle of Knuth (The Art of Computer Programming 3, 5.3.4, theorem Z)."""
+    bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=members))).t()
+    assert torch.equal(eager._merged(bits.clone()), bits.sort(dim=0).values)
+
+
+@pytest.mark.parametrize("members", [2, 15, 16, 17, 40])
+def test_a_few_members_are_ordered_as_many_are(members, monkeypatch):
+    forecast, observed = torch.randn(members, 300), torch.randn(300)
+    found = ensemble_scores(forecast, observed, LEVELS)
+    monkeypatch.setattr(eager, "IN_NETWORK", 0 if members <= eager.IN_NETWORK else 64)
+    for one, other in zip(found, ensemble_scores(forecast, observed, LEVELS), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_scores_do_not_depend_on_blocks_layout_or_the_order_of_members(monkeypatch):
