@@ -199,7 +199,7 @@ def _merged(error: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _network(members: int) -> tuple[tuple[int, int], ...]:
-    """Comparisons of Batcher's odd-even merge sort (1968), in order; those of missing members are left out."""
+    """Comparisons of Batcher's odd-even merge sort (1968), in order, without those of missing members."""
     size = 1 << (members - 1).bit_length()
     powers = [2**one for one in range(size.bit_length() - 1)]
     return tuple(
