@@ -52,7 +52,7 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request, run: Run
             _run_rows(run, series, start, request, context, target, masks)
         else:
             _run_numbers(run, series, start, request, context, target, masks, mean, deviation)
-    return context, target, *masks, mean, deviation
+    return context, target, masks[0], masks[1], mean, deviation
 
 
 def _run_runs(

@@ -44,7 +44,7 @@ def gather(series: torch.Tensor, start: torch.Tensor, request: Request) -> Tenso
     if hidden is not None:
         context.masked_fill_(hidden, 0)
     if request.copies:
-        return context, target, *masks, None, None
+        return context, target, masks[0], masks[1], None, None
     return request.finished(series.dtype, context, target, masks, None, None)
 
 
@@ -140,7 +140,7 @@ def _normalised(
         if not in_place:
             contexts[part], targets[part] = numbers, ahead
         means[part], deviations[part] = found
-    return contexts, targets, *masks, means, deviations
+    return contexts, targets, masks[0], masks[1], means, deviations
 
 
 def _normalise(
