@@ -51,7 +51,7 @@ def window_gather(
         repeat: targets may reach beyond their series; they repeat its last row there, masked.
         check_starts: look at the values of starts, owners and channels first, which waits for a device where
             they lie on one. Without it, and in compiled code, a window with a wrong start comes out as zeros
-            on the CUDA path; elsewhere it is torch's own error.
+            on the CUDA path; elsewhere torch refuses rows that are not in the table, in its own words.
 
     Returns:
         The windows; see `Windowed`.
