@@ -1,0 +1,1 @@
+"""Measured signal strength on a campus, as rasters with held-out blocks."""

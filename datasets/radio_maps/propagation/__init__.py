@@ -1,0 +1,1 @@
+"""From buildings and transmitters to maps: by ray tracing or by formula."""

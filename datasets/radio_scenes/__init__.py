@@ -1,0 +1,1 @@
+"""Radio maps over a user's own extract of a map."""

@@ -1,0 +1,1 @@
+"""Radio maps of RadioMapSeer, read from a folder of the user's."""
