@@ -1,7 +1,7 @@
 """The operators of `cuda_ops` against their references and peers, all in one run, in turns.
 
     python benchmarks/ops.py [--operators moe_ffn …] [--devices cpu cuda] [--repeats 7] [--threads 2]
-        [--out FILE.json]
+        [--clock wall|processor] [--out FILE.json]
 
 Each operator has a module in `benchmarks/operators/` that gives its rows. Rows of a device that is not here
 are listed as not measured. Prints a table and writes JSON: medians of all ways, how many times faster ours is
@@ -16,6 +16,7 @@ import platform
 from pathlib import Path
 
 import torch
+from operators import measure
 from operators.measure import Row
 
 FOLDER = Path(__file__).parent / "operators"
@@ -28,14 +29,19 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", choices=["cpu", "cuda"], default=["cpu", "cuda"])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=list(measure.CLOCKS), default="wall")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/ops.json"))
     arguments = parser.parse_args()
+    if arguments.clock == "processor" and (arguments.threads > 1 or arguments.devices != ["cpu"]):
+        parser.error("--clock processor needs --threads 1 --devices cpu")
     torch.set_num_threads(arguments.threads)
+    measure.clock = measure.CLOCKS[arguments.clock]
     measured = {
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": arguments.threads,
+        "clock": arguments.clock,
         "cores": len(os.sched_getaffinity(0)),
         "load_before": os.getloadavg()[0],
         "rows": [],

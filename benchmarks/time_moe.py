@@ -15,12 +15,11 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from tsbench.models.time_moe import experts
+from tsbench.cuda_ops import ops
 from tsbench.models.time_moe.configuration import SIZES
 from tsbench.models.time_moe.generation import generate, schedule
 from tsbench.models.time_moe.loss import objective
@@ -95,7 +94,7 @@ def training(size: str, tokens: int, repeats: int) -> dict:
         return [loss.detach(), encoded.hidden.detach(), *gradients]
 
     def loop_step() -> list[torch.Tensor]:
-        with masked():
+        with ops("reference"):
             return step()
 
     pairs = zip(step(), loop_step(), strict=True)
@@ -115,26 +114,6 @@ def network(size: str) -> tuple:
     for part in (backbone, heads):
         initialise(part, 0.02)
     return backbone, heads
-
-
-def loop(tokens, weight, chosen, modules):
-    """The reference: each expert in turn on the tokens that chose it, also where none did."""
-    found = torch.zeros_like(tokens)
-    mask = torch.nn.functional.one_hot(chosen, len(modules)).permute(2, 1, 0)  # (expert, choice, token)
-    for number, expert in enumerate(modules):
-        choice, token = torch.where(mask[number])
-        found.index_add_(0, token, expert(tokens[token]) * weight[token, choice, None])
-    return found
-
-
-@contextmanager
-def masked():
-    """Within, the experts are computed by the loop."""
-    kept, experts.grouped = experts.grouped, loop
-    try:
-        yield
-    finally:
-        experts.grouped = kept
 
 
 def in_turns(ways: dict[str, Callable], repeats: int) -> dict:

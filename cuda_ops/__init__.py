@@ -5,11 +5,14 @@ Each is a folder: `op.py` (the operator, its registration with `torch.library` a
 path runs is chosen in `choice.py`. CUDA sources are compiled at first use by `build.py`, run by `launch.py`.
 
 Import an operator from here: `from tsbench.cuda_ops import moe_ffn`. Importing compiles nothing and loads
-neither Triton nor cuda.core.
+neither Triton nor cuda.core (torch's FLOP counter, with which operators register, loads Triton where it is).
 """
 
 from .choice import chosen, ops
 from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores
+from .moe_ffn.op import moe_ffn
+from .pgn_gate.history import pgn_history
+from .pgn_gate.op import pgn_gate
 from .window_gather import Windowed, window_gather
 
 __all__ = [
@@ -19,6 +22,9 @@ __all__ = [
     "energy_score",
     "ensemble_crps",
     "ensemble_scores",
+    "moe_ffn",
     "ops",
+    "pgn_gate",
+    "pgn_history",
     "window_gather",
 ]

@@ -105,9 +105,9 @@ def build_all(architecture: str | None = None) -> Iterator[Built]:
 def _build_triton() -> Iterator[Built]:
     import importlib
 
-    for module in sorted(FOLDER.glob("*/kernels.py")):
-        what = f"{module.parent.name}/{module.name}"
-        obstacle = importlib.import_module(f"{__package__}.{module.parent.name}.kernels").obstacle
+    for module in sorted(FOLDER.glob("*/gpu.py")):
+        what = f"{module.parent.name}, Triton kernels"
+        obstacle = importlib.import_module(f"{__package__}.{module.parent.name}.gpu").obstacle
         for device in _devices():
             reason = obstacle(device)
             yield Built(reason is None, f"{what} on {device}", reason or "built")

@@ -1,15 +1,14 @@
 """Sparse experts with a shared one: each token goes to the few experts that its router prefers.
 
-Time-MoE paper, eqs. 6-8. Tokens are sorted by expert, so that every expert that has any works on one
-contiguous block; those without tokens are passed over.
+Time-MoE paper, eqs. 6-8. The parameters lie here, under the published names; what experts compute is the
+operator `moe_ffn`.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from ...cuda_ops import moe_ffn
 from .configuration import Configuration
 
 
@@ -51,33 +50,22 @@ class SparseExperts(nn.Module):
         flat = tokens.flatten(0, 1)
         logits = self.gate(flat)
         weight, chosen = logits.softmax(dim=-1, dtype=torch.float32).topk(self.choices, dim=-1)
-        sparse = grouped(flat, weight.to(flat.dtype), chosen, self.experts)
-        shared = self.shared_expert(flat) * self.shared_expert_gate(flat).sigmoid()
-        return (sparse + shared).view_as(tokens), logits
+        mixed = moe_ffn(
+            flat,
+            *self.matrices(),
+            chosen,
+            weight.to(flat.dtype),
+            shared=_matrices_of(self.shared_expert),
+            shared_weight=self.shared_expert_gate(flat).sigmoid(),
+        )
+        return mixed.view_as(tokens), logits
+
+    def matrices(self) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+        """Gate, up and down matrices of all experts."""
+        gate, up, down = zip(*(_matrices_of(expert) for expert in self.experts), strict=True)
+        return list(gate), list(up), list(down)
 
 
-def grouped(
-    tokens: torch.Tensor,
-    weight: torch.Tensor,
-    chosen: torch.Tensor,
-    experts: Sequence[nn.Module] | nn.ModuleList,
-) -> torch.Tensor:
-    """Weighted sum of the chosen experts of each token, each expert called once on all of its tokens.
-
-    Args:
-        tokens: shape (token, width).
-        weight: of each choice, shape (token, choice).
-        chosen: numbers of the experts, int64, shape (token, choice), no expert twice for a token.
-        experts: maps of (token, width) to the same shape.
-
-    Returns:
-        Shape (token, width).
-    """
-    choices = chosen.shape[1]
-    pairs = chosen.flatten()  # (token × choice)
-    order = pairs.argsort(stable=True)
-    counts = pairs.bincount(minlength=len(experts)).tolist()
-    blocks = tokens.index_select(0, order // choices).split(counts)
-    done = torch.cat([expert(block) for expert, block in zip(experts, blocks, strict=True) if len(block)])
-    weighted = done * weight.flatten()[order, None]
-    return torch.zeros_like(tokens).index_add_(0, order // choices, weighted)
+def _matrices_of(expert: nn.Module) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    assert isinstance(expert, SwiGLU)
+    return expert.gate_proj.weight, expert.up_proj.weight, expert.down_proj.weight
