@@ -9,8 +9,22 @@ neither Triton nor cuda.core (torch's FLOP counter, with which operators registe
 """
 
 from .choice import chosen, ops
+from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores
 from .moe_ffn.op import moe_ffn
 from .pgn_gate.history import pgn_history
 from .pgn_gate.op import pgn_gate
+from .window_gather import Windowed, window_gather
 
-__all__ = ["chosen", "moe_ffn", "ops", "pgn_gate", "pgn_history"]
+__all__ = [
+    "EnsembleScores",
+    "Windowed",
+    "chosen",
+    "energy_score",
+    "ensemble_crps",
+    "ensemble_scores",
+    "moe_ffn",
+    "ops",
+    "pgn_gate",
+    "pgn_history",
+    "window_gather",
+]
