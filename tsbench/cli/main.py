@@ -62,8 +62,8 @@ def main() -> None:
             note("Interrupted. Run the same command again to go on.")
         raise
     finally:
-        # The process ends here: searching a million objects for cycles once more would take two seconds. Where
-        # Triton is loaded the search stays, as its bindings report what was not freed, on some fifty lines.
+        # The process ends here: searching a million objects for cycles once more would take two seconds.
+        # Where Triton is loaded it stays: its bindings report what was not freed, on some fifty lines.
         if "triton" not in sys.modules:
             gc.freeze()
 
