@@ -143,7 +143,9 @@ def test_a_read_only_folder_is_one_line(command, survives):
     assert "Cannot write in" in line or os.strerror(errno.EACCES) in line or "readonly" in line
 
 
-@pytest.mark.parametrize("megabytes", [2, pytest.param(40, marks=pytest.mark.slow)])
+# With 2 MB left, Zarr's event loop can meet the lack of memory and spin without end; the harness then kills the run
+# after three minutes, and what it left must still be whole.
+@pytest.mark.parametrize("megabytes", [40, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", [pytest.param("data get", marks=pytest.mark.slow), "run"])
 def test_too_little_memory_is_one_line_and_nothing_is_damaged(command, megabytes, survives):
     ended = survives(command, LIMIT_MEMORY.format(megabytes))
