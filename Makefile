@@ -35,8 +35,9 @@ demo: $(INSTALLED)
 	@echo "  tsbench run dlinear --data FILE.csv --horizon 24     your own file"
 	@echo "  mlflow ui --backend-store-uri sqlite:///runs/mlflow.db"
 
+# Two workers on two cores: with more than one thread each they would wait for each other.
 test: $(INSTALLED)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: $(INSTALLED)
 	$(BIN)/pytest -q
