@@ -6,7 +6,7 @@ Reads the Results of the suite, by default those that are checked in, and comput
 duplex mode: NMSE on the channel models of training (A, C, D: the regular scenarios) and on unseen ones (B, E:
 the generalisation scenarios of these), mean over seeds and their range; the order of the models beside the
 published one, of the full sizes on 32 antennas; the share of regular scenarios in which a model is first; and
-the small CSI-4CAST against each other model, paired over the channel folders.
+the small CSI-4CAST against each other model, paired over the channel folders; and the regular error by speed.
 
 Published figures: CSI-4CAST repository, tables of 2026-03, additive noise, delay spreads 30/100/300 ns,
 speeds 1/10/30 m/s. Writes JSON.
@@ -73,7 +73,11 @@ def mode_of(folder: Path, published: dict[str, tuple[float, float]]) -> dict[str
     missing = sorted(set(published) - set(known))
     rows = {
         model: {part: spread_of(table, part) for part in PARTS}
-        | {"published": dict(zip(PARTS, published[model], strict=True)), "seeds": int(table.seed.nunique())}
+        | {
+            "by_speed": by_speed(table),
+            "published": dict(zip(PARTS, published[model], strict=True)),
+            "seeds": int(table.seed.nunique()),
+        }
         for model, table in known.items()
     }
     for part, place in zip(PARTS, (0, 1), strict=True):
@@ -118,6 +122,13 @@ def spread_of(table: pd.DataFrame, part: str) -> dict[str, float]:
     """Mean over scenarios: of the seeds' mean, and the lowest and highest seed."""
     seeds = table[table.part == part].groupby("seed").value.mean()
     return {"mean": float(seeds.mean()), "low": float(seeds.min()), "high": float(seeds.max())}
+
+
+def by_speed(table: pd.DataFrame) -> dict[str, float]:
+    """Mean of the regular scenarios of each speed, in metres a second."""
+    seen = table[table.part == "seen"]
+    speed = seen.scenario.str.extract(r"speed=([^/]+)")[0]
+    return {str(name): float(value) for name, value in seen.value.groupby(speed).mean().items()}
 
 
 def means_of(table: pd.DataFrame, part: str) -> pd.Series:
@@ -174,6 +185,9 @@ def print_mode(mode: str, found: dict[str, Any]) -> None:
         print(f"| {' | '.join(cells)} | {100 * row['first_share']:.1f} % |")
     for model in found["missing"]:
         print(f"no Result of {model}")
+    for model, row in rows:
+        said = ", ".join(f"{value:.2f} at {speed} m/s" for speed, value in row["by_speed"].items())
+        print(f"{model} by speed: {said}")
     pairs = found["pairs"]
     if pairs and pairs["reason"]:
         print(pairs["reason"])
