@@ -154,7 +154,7 @@ def _toolkit() -> str:
         status, major, minor = nvrtc.nvrtcVersion()
     except Exception as error:  # the loader's, where the library is not there
         raise BuildFailed(
-            f"NVRTC is not found: pip install nvidia-cuda-nvrtc, or a CUDA toolkit ({first_line(error)})"
+            f'NVRTC is not found: pip install "tsbench[cuda]", or a CUDA toolkit ({first_line(error)})'
         ) from error
     if int(status):
         raise BuildFailed(f"NVRTC does not answer: {status}")

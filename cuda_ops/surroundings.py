@@ -6,8 +6,10 @@ Under autocast, arguments are cast once, before the operator, which then runs wi
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
+from torch.utils.flop_counter import register_flop_formula
 
 
 def cast(device: torch.device) -> torch.dtype | None:
@@ -33,3 +35,8 @@ def transformed() -> bool:
 def learned(*tensors: torch.Tensor) -> bool:
     """Whether a gradient of any of these will be asked for."""
     return torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+
+
+def count_no_operations(*operators: Any) -> None:
+    """Let FLOP counts take operators for 0, as torch counts all that is no product or convolution."""
+    register_flop_formula(list(operators))(lambda *arguments, **named: 0)

@@ -6,9 +6,9 @@ Owns the public function, its registration with `torch.library`, its paths and t
 from collections.abc import Iterator
 
 import torch
-from torch.utils.flop_counter import register_flop_formula
 
 from .. import choice, launch
+from ..surroundings import count_no_operations
 from . import device, reference
 from .eager import precision
 from .ensemble import ensemble
@@ -194,7 +194,4 @@ for _kind in ("cpu", "cuda"):
     _registered.register_autocast(_kind, torch.float32)
 
 
-@register_flop_formula([torch.ops.tsbench.energy_score, torch.ops.tsbench.energy_score_backward])
-def _operations(*arguments, **named) -> int:
-    """0, as torch counts all that is no product of matrices or convolution."""
-    return 0
+count_no_operations(torch.ops.tsbench.energy_score, torch.ops.tsbench.energy_score_backward)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch.utils.flop_counter import register_flop_formula
 
 from tsbench.contracts import InputError
 
 from .. import choice, launch
+from ..surroundings import count_no_operations
 from . import device, eager, reference
 from .ensemble import ensemble
 
@@ -208,7 +208,4 @@ for _kind in ("cpu", "cuda"):
     _registered.register_autocast(_kind, torch.float32)
 
 
-@register_flop_formula([torch.ops.tsbench.ensemble_crps, torch.ops.tsbench.ensemble_crps_backward])
-def _operations(*arguments, **named) -> int:
-    """0, as torch counts all that is no product of matrices or convolution."""
-    return 0
+count_no_operations(torch.ops.tsbench.ensemble_crps, torch.ops.tsbench.ensemble_crps_backward)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .. import build
+
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 OLDEST = (8, 0)
 """Compute capability from which on bfloat16 products exist."""
@@ -52,7 +54,7 @@ def _tried(device: torch.device) -> str | None:
         backward(made[0], made[0], made[:1], made[1:2], made[2:], chosen, weight, before)
         torch.cuda.synchronize(device)
     except Exception as error:  # compilers and drivers have no common exception, and all mean the same here
-        return f"Triton does not build it: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
+        return f"Triton does not build it: {build.first_line(error)}"
     return None
 
 

@@ -5,9 +5,9 @@ gradient flows into it.
 """
 
 import torch
-from torch.utils.flop_counter import register_flop_formula
 
 from .. import choice, launch
+from ..surroundings import count_no_operations
 from . import device, eager, reference
 from .windowed import Request, Tensors, Windowed, check, check_places
 
@@ -169,7 +169,4 @@ def _shapes(
     return first, second, masks[0], masks[1], statistics[0], statistics[1]
 
 
-@register_flop_formula(torch.ops.tsbench.window_gather)
-def _operations(*arguments, **named) -> int:
-    """0, as torch counts all that is no product of matrices or convolution."""
-    return 0
+count_no_operations(torch.ops.tsbench.window_gather)

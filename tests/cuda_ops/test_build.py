@@ -127,7 +127,7 @@ def test_missing_nvrtc_is_one_line_with_the_command(monkeypatch):
     build._toolkit.cache_clear()
     monkeypatch.setattr(build, "_nvrtc", lambda: Missing)
     with pytest.raises(
-        build.BuildFailed, match=r"^NVRTC is not found: pip install nvidia-cuda-nvrtc.*so\.13\)$"
+        build.BuildFailed, match=r'^NVRTC is not found: pip install "tsbench\[cuda\]".*so\.13\)$'
     ):
         build._toolkit()
     build._toolkit.cache_clear()
