@@ -107,3 +107,13 @@ print(json.dumps([name for name in sys.modules if name.startswith("tsbench.")]))
     # These decide which job it is and whether it is done already; no number passes through them.
     around = {"tsbench.jobs.api", "tsbench.jobs.command", "tsbench.jobs.run", "tsbench.folders"}
     assert set(modules) - covered - around == set()
+
+
+def test_the_modules_of_a_kind_of_task_count_for_that_kind_alone():
+    from tsbench.contracts.kinds import FURTHER, modules_of_kind
+    from tsbench.jobs.code import roots
+
+    of_series = modules_of(roots())
+    for kind in FURTHER:
+        assert set(modules_of_kind(kind)) <= modules_of(roots(kind))
+        assert not set(modules_of_kind(kind)) & of_series

@@ -4,9 +4,11 @@ from .conditions import CONDITIONS, Condition, Conditions, NotApplicable, Scenar
 from .corpus import Corpus, Member
 from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Variant
 from .errors import InputError, JobFailed
+from .field import FieldLayout
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
 from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
+from .panel import PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
@@ -18,18 +20,20 @@ from .result import (
     Track,
     TrainedOn,
 )
+from .rollout import RolloutLayout
 from .search_space import Range, SearchSpace
-from .split import LabelledSplit, RollingSplit, SeriesSplit, Split, WindowRule
+from .split import LabelledSplit, PeriodSplit, RollingSplit, SeriesSplit, Split, WindowRule
 from .strict import Strict, canonical_hash, parse
 from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
-    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "Forecast",
-    "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model", "ModelCard",
-    "ModelRecord", "ModelSettings", "NotApplicable", "Paper", "Provenance", "PublishedFigure",
-    "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit", "SampleLayout", "Scenario",
-    "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite",
-    "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn",
-    "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "FieldLayout",
+    "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
+    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelLayout", "Paper", "PeriodSplit",
+    "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
+    "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit",
+    "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
+    "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
+    "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

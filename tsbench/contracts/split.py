@@ -64,6 +64,47 @@ class LabelledSplit(Strict):
     test: str
 
 
+class PeriodSplit(Strict):
+    """Parts of a store by ranges of a coordinate, usually the year; both ends belong to a part."""
+
+    kind: Literal["period"]
+    coordinate: str = "year"
+    train: tuple[float, float]
+    validation: tuple[float, float]
+    test: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PeriodSplit":
+        for name in ("train", "validation", "test"):
+            first, last = getattr(self, name)
+            if first > last:
+                raise ValueError(f"`{name}` begins at {first:g}, after its end at {last:g}")
+        for name in ("train", "validation"):
+            first, last = getattr(self, name)
+            if first <= self.test[1] and self.test[0] <= last:
+                raise ValueError(f"`{name}` ({first:g} to {last:g}) and `test` overlap")
+        return self
+
+    def labels(self, values: np.ndarray) -> np.ndarray:
+        """Part of each value of the coordinate, as text; empty for what belongs to none.
+
+        Where training and validation share a range, a value there belongs to the validation part.
+
+        Args:
+            values: of the coordinate, shape (sample,).
+
+        Example:
+            >>> split = PeriodSplit(kind="period", train=(1, 3), validation=(3, 3), test=(4, 4))
+            >>> split.labels(np.array([1, 3, 4, 5])).tolist()
+            ['train', 'validation', 'test', '']
+        """
+        labels = np.full(len(values), "", object)
+        for name in ("train", "validation", "test"):
+            first, last = getattr(self, name)
+            labels[(values >= first) & (values <= last)] = name
+        return labels
+
+
 class WindowRule(Strict):
     """As many windows as cover a share of the shortest series, at least one.
 

@@ -18,8 +18,12 @@ from .conditions import (
     Space,
     expand,
 )
+from .field import FieldLayout
 from .forecast import DECILES
-from .split import LabelledSplit, RollingSplit, SeriesSplit, Split
+from .kinds import FURTHER, Kind
+from .panel import PanelLayout
+from .rollout import RolloutLayout
+from .split import LabelledSplit, PeriodSplit, RollingSplit, SeriesSplit, Split
 from .strict import Strict, canonical_hash
 
 
@@ -74,7 +78,7 @@ class Task(Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     version: int = Field(ge=1)
-    kind: Literal["forecast"] = "forecast"
+    kind: Kind = "forecast"
     title: str = ""
     dataset: str
     variables: tuple[str, ...] | Literal["all"] = "all"
@@ -85,11 +89,19 @@ class Task(Strict):
     period: int = Field(gt=0)
     """Main season in steps; models take it from here, never a hidden 24."""
     max_context: int = Field(gt=0)
-    split: Annotated[Split | LabelledSplit | RollingSplit | SeriesSplit, Field(discriminator="kind")]
+    split: Annotated[
+        Split | LabelledSplit | PeriodSplit | RollingSplit | SeriesSplit, Field(discriminator="kind")
+    ]
     """By rows or shares: the store holds one time series. Rolling, or by series: it holds series of different
     length."""
     samples: SampleLayout | None = None
     """For a store of independent samples; without it the store holds time series, cut into windows."""
+    field: FieldLayout | None = None
+    """For `kind: field`: the arrays that are read."""
+    panel: PanelLayout | None = None
+    """For `kind: panel`: the arrays that are read."""
+    rollout: RolloutLayout | None = None
+    """For `kind: rollout`: the arrays that are read."""
     normalisation: Literal["none", "zscore", "zscore_parts"]
     """Mean and population standard deviation of the training part; `zscore`: of each variable, of many series
     each by itself (of all training series together where the split is by series); `zscore_parts`: of all real
@@ -129,14 +141,26 @@ class Task(Strict):
         return self
 
     @model_validator(mode="after")
+    def _layout_is_that_of_the_kind(self) -> "Task":
+        for kind in FURTHER:
+            if (getattr(self, kind) is not None) != (self.kind == kind):
+                raise ValueError(
+                    f"`{kind}` says what a task of the kind `{kind}` reads, and only of that kind"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _samples_have_labels(self) -> "Task":
-        if (self.samples is not None) != isinstance(self.split, LabelledSplit):
-            raise ValueError("a split by labels belongs to a store of independent `samples`, and only to it")
+        of_samples = self.samples is not None or self.kind in FURTHER
+        if of_samples != isinstance(self.split, LabelledSplit | PeriodSplit):
+            raise ValueError("a split by labels or periods belongs to a store of samples, and only to it")
+        if isinstance(self.split, PeriodSplit) and self.kind not in FURTHER:
+            raise ValueError("a split by periods belongs to the kinds " + ", ".join(FURTHER))
         return self
 
     @model_validator(mode="after")
     def _unit_is_that_of_the_split(self) -> "Task":
-        kinds = {"labels": "sample", "rolling": "series", "series": "series"}
+        kinds = {"labels": "sample", "period": "sample", "rolling": "series", "series": "series"}
         wanted = kinds.get(self.split.kind, "window_block")
         if self.unit.kind != wanted:
             raise ValueError(
@@ -160,7 +184,8 @@ class Task(Strict):
     @property
     def view(self) -> str:
         """The task's own shape."""
-        return self.samples.view if self.samples else "sequence"
+        layout = self.samples or self.field or self.panel or self.rollout
+        return layout.view if layout else "sequence"
 
     @property
     def id(self) -> str:

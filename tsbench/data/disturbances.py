@@ -7,6 +7,7 @@ the same lags.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from tsbench.contracts import InputError, Scenario
 from tsbench.contracts.conditions import PUBLISHED, Space
+from tsbench.contracts.kinds import FURTHER, disturbances_module
 
 from .batch import Batch, by_sample
 from .channel_estimation import estimated_lmmse, estimated_ls
@@ -63,9 +65,7 @@ def apply(
     Raises:
         InputError: where there is no such disturbance.
     """
-    if name not in DISTURBANCES:
-        raise InputError(f"Unknown disturbance '{name}'; there are {', '.join(DISTURBANCES)}")
-    function, scale = DISTURBANCES[name], scale.of(batch)
+    function, scale = disturbance(name), scale.of(batch)
     if space == "normalised":
         disturbed = function(batch, generators, level, options, scale.in_model_space())
     else:
@@ -76,6 +76,22 @@ def apply(
         return disturbed
     own = own_steps(batch)[..., None]
     return disturbed.replace(context=torch.where(own, disturbed["context"], batch["context"]))
+
+
+def disturbance(name: str) -> Disturbance:
+    """The disturbance of that name, of series or of another kind of task.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if name in DISTURBANCES:
+        return DISTURBANCES[name]
+    further = {kind: import_module(disturbances_module(kind)).DISTURBANCES for kind in FURTHER}
+    for own in further.values():
+        if name in own:
+            return own[name]
+    known = [*DISTURBANCES, *(one for own in further.values() for one in own)]
+    raise InputError(f"Unknown disturbance '{name}'; there are {', '.join(known)}")
 
 
 def own_steps(batch: Batch) -> torch.Tensor:

@@ -160,9 +160,11 @@ def present(cases: Cases, view: View, noise: NoiseSource | None = None) -> Prese
 
 
 def shorten(batch: Batch, context: int) -> Batch:
-    """The last `context` steps of a batch's context; itself where it has no more."""
-    whole = batch["context"]
-    axis = batch.dimensions("context").index("time")
+    """The last `context` steps of a batch's context; itself where it has no more, or no time."""
+    whole, names = batch["context"], batch.dimensions("context")
+    if "time" not in names:
+        return batch
+    axis = names.index("time")
     if whole.shape[axis] == context:
         return batch
     return batch.replace(context=whole.narrow(axis, whole.shape[axis] - context, context))

@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Literal
 
 import torch
 
 from tsbench.contracts import InputError, Scenario, Task, TaskShape, TestedOn, TrainedOn
+from tsbench.contracts.kinds import FURTHER, data_module
 
 from .cases import Cases
 from .views import CASE_DIMENSIONS, VIEWS, target_dimensions
@@ -57,6 +59,8 @@ class TaskData(ABC):
         """
         if (task.view, task.view) not in VIEWS:
             raise InputError(f"{task.id}: unknown view '{task.view}'; there are {', '.join(CASE_DIMENSIONS)}")
+        if task.kind in FURTHER:
+            return import_module(data_module(task.kind)).open_task(task, dataset)
         if task.rolling:
             from .collection_data import CollectionData
 

@@ -16,9 +16,16 @@ from tsbench.contracts import Forecast, InputError, TaskShape
 from .batch import DIMENSIONS, Batch
 
 RESPONSE = ("sample", "antenna", "time", "subcarrier")
-CONTEXT_DIMENSIONS = {"sequence": DIMENSIONS["context"], "csi": RESPONSE}
+CONTEXT_DIMENSIONS = {
+    "sequence": DIMENSIONS["context"],
+    "csi": RESPONSE,
+    "panel": DIMENSIONS["context"],
+    "field": ("sample", "channel", "y", "x"),
+    "volume": ("sample", "channel", "z", "y", "x"),
+    "grid": ("sample", "time", "channel", "latitude", "longitude"),
+}
 """View → dimensions of the context; the target has `lead_time` in place of `time`."""
-CASE_DIMENSIONS = {"sequence": (), "csi": ("antenna",)}
+CASE_DIMENSIONS = {"sequence": (), "csi": ("antenna",), "panel": (), "field": (), "volume": (), "grid": ()}
 """View → dimensions over which the view `sequence` of a case holds a sequence each."""
 
 
@@ -86,6 +93,10 @@ class ResponseAsSequence(View):
 VIEWS: dict[tuple[str, str], View] = {
     ("sequence", "sequence"): View(),
     ("csi", "csi"): View(),
+    ("panel", "panel"): View(),
+    ("field", "field"): View(),
+    ("volume", "volume"): View(),
+    ("grid", "grid"): View(),
     ("csi", "sequence"): ResponseAsSequence(),
 }
 """(the task's own shape, wanted view) → view."""

@@ -164,8 +164,8 @@ class Tally:
         for key, sums in self.by_lead_and_variable.items():
             metric = metrics[key]
             # (statistic, sample, lead_time, channel)
-            statistics = torch.stack(self._statistics(metric, reading, observed, scale(metric.power)))
-            if valid is not None:
+            statistics = torch.stack(self._statistics(metric, reading, observed, scale(metric.power), valid))
+            if valid is not None and not metric.masked:
                 mask = valid.all(dim=-1, keepdim=True) if metric.joint else valid
                 statistics = torch.where(mask, statistics, 0.0)
             if key in self.kept:
@@ -180,17 +180,23 @@ class Tally:
                 self.by_unit.index_add_(1, units, by_case)
 
     def _statistics(
-        self, metric: Metric, reading: Reading, observed: torch.Tensor, scale: torch.Tensor
+        self,
+        metric: Metric,
+        reading: Reading,
+        observed: torch.Tensor,
+        scale: torch.Tensor,
+        valid: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
         """Statistics of what the metric reads of the forecast."""
         levels = metric.levels or self.quantiles
+        truth = (observed, scale, valid) if metric.masked else (observed, scale)
         if metric.reads == "point":
-            return metric.statistic(reading.point, observed, scale)
+            return metric.statistic(reading.point, *truth)
         if metric.reads == "quantiles":
-            return metric.statistic(reading.quantiles(levels, metric.name), observed, scale)
+            return metric.statistic(reading.quantiles(levels, metric.name), *truth)
         if reading.forecast.kind == "quantiles" and metric.of_quantiles is not None:
-            return metric.of_quantiles(reading.quantiles(levels, metric.name), observed, scale)
-        return metric.statistic(reading.samples(metric.name), observed, scale)
+            return metric.of_quantiles(reading.quantiles(levels, metric.name), *truth)
+        return metric.statistic(reading.samples(metric.name), *truth)
 
     def _marginal(self, metric: Metric, over: tuple[int, ...]) -> Sums:
         """What is recorded, summed over lead times (1) and variables (2), shape (2, what is left)."""

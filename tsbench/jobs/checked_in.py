@@ -19,7 +19,7 @@ from tsbench import atomic, registry
 from tsbench.contracts import InputError, Result, Suite, SuiteEntry
 from tsbench.evaluation.record import find_results, read_result
 
-from .code import ROOTS, code_hash
+from .code import code_hash, roots
 from .job import Job, adapter_module
 from .run import Conduct, Outcome, options_of, run
 
@@ -130,7 +130,8 @@ def stale(suite: Suite) -> list[Stale]:
 def current_code(result: Result) -> str:
     """Hash of the code that would make this Result now."""
     adapters = [adapter_module(name) for name in result.task.recipe]
-    return code_hash([*ROOTS, *adapters, f"{registry.model_folder(result.model.name).package}.model"])
+    model = f"{registry.model_folder(result.model.name).package}.model"
+    return code_hash([*roots(registry.task(result.task.name).kind), *adapters, model])
 
 
 def confirmed_at(folder: Path, result: Result) -> str | None:

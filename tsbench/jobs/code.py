@@ -15,6 +15,7 @@ from typing import Any
 
 from tsbench import atomic
 from tsbench.contracts import InputError
+from tsbench.contracts.kinds import Kind, modules_of_kind
 
 PACKAGE = "tsbench"
 MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
@@ -40,6 +41,11 @@ def code_hash(modules: Iterable[str], files: Iterable[Path] = (), cache_file: Pa
         whole.update(f"{name}:{digests.of(sources[name])}\n".encode())
     digests.save()
     return whole.hexdigest()
+
+
+def roots(kind: Kind = "forecast") -> tuple[str, ...]:
+    """Where the code of a run on a task of that kind begins, beside adapters and model."""
+    return *ROOTS, *modules_of_kind(kind)
 
 
 def modules_of(modules: Iterable[str]) -> set[str]:

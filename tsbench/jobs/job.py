@@ -29,7 +29,7 @@ from tsbench.contracts import (
 from tsbench.data import prepare, store
 from tsbench.folders import runs_folder
 
-from .code import ROOTS, code_hash
+from .code import code_hash, roots
 from .source import ModelSource, find_model
 from .stages import GivenWeights, given_weights
 from .weights import locate
@@ -145,7 +145,7 @@ class Job:
         adapters = [adapter_module(name) for name in self.recipes]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
-        return code_hash([*ROOTS, *adapters, *own], files, self.runs / ".code.json")
+        return code_hash([*roots(self.task.kind), *adapters, *own], files, self.runs / ".code.json")
 
     @cached_property
     def key(self) -> str:

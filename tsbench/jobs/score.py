@@ -28,7 +28,7 @@ from tsbench.evaluation.forecast_store import SavedForecast, check_forecast
 from tsbench.evaluation.record import write_result
 from tsbench.folders import runs_folder
 
-from .code import ROOTS, code_hash
+from .code import code_hash, roots
 from .execute import created_now, host_class
 from .job import scenarios_at_hand, versions
 from .limited import LimitedReader
@@ -91,7 +91,7 @@ def score(forecast: Path, task_name: str, out: Path | None = None) -> tuple[Path
         provenance=ResultProvenance(
             created=created_now(),
             command=f"tsbench score {forecast.name} {task.name}",
-            code=code_hash(ROOTS),
+            code=code_hash(roots(task.kind)),
             versions=versions(),
             host=host_class("cpu"),
             threads=1,

@@ -1,6 +1,9 @@
 """Metrics by name: each a pure function to sufficient statistics, and one from these to the value."""
 
+from importlib import import_module
+
 from tsbench.contracts import InputError
+from tsbench.contracts.kinds import FURTHER, metrics_module
 
 from .base import Metric, Statistic
 from .complex_response import BEAM_GAIN, NMSE, NMSE_DB, NMSE_MEDIAN, SPECTRAL_EFFICIENCY, SQUARED_ERROR_NORM
@@ -35,11 +38,14 @@ __all__ = ["METRICS", "Metric", "Statistic", "metric"]
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name.
+    """The metric of that name, of series or of another kind of task.
 
     Raises:
         InputError: where there is none.
     """
-    if name not in METRICS:
-        raise InputError(f"Unknown metric '{name}'; there are {', '.join(METRICS)}")
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    further = {one.name: one for kind in FURTHER for one in import_module(metrics_module(kind)).METRICS}
+    if name not in further:
+        raise InputError(f"Unknown metric '{name}'; there are {', '.join([*METRICS, *further])}")
+    return further[name]

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 Reads = Literal["point", "quantiles", "samples"]
-Statistic = Callable[[Any, torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
+Statistic = Callable[..., tuple[torch.Tensor, ...]]
 """(forecast, observed, scale) → statistics, whose sums make the value. The forecast is what the metric reads
 of it (`tsbench.evaluation.reading`): a point, shaped as the observed values; `Quantiles`, values of shape
 (quantile, sample, lead_time, channel) with their levels; or members of shape (realization, sample, lead_time,
@@ -50,6 +50,8 @@ class Metric:
         joint: the statistic takes all channels of a step together and leaves one column; a step counts where
             all of its channels were observed.
         power: of the seasonal differences that `scale` is the mean of.
+        masked: the statistic takes the mask of what is scored itself, as a fourth argument: shaped as the
+            observed values, or None for all.
         nominal: the value of a calibrated forecast.
     """
 
@@ -68,6 +70,7 @@ class Metric:
     by_channel: bool = False
     joint: bool = False
     power: int = 1
+    masked: bool = False
     nominal: float | None = None
 
     @property

@@ -1,0 +1,1 @@
+"""Tasks of the kind `field`: their data and their disturbances."""

@@ -1,0 +1,5 @@
+"""Disturbances of maps, by name."""
+
+from tsbench.data.disturbances import Disturbance
+
+DISTURBANCES: dict[str, Disturbance] = {}

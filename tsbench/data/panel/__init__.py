@@ -1,0 +1,1 @@
+"""Tasks of the kind `panel`: their data and their disturbances."""

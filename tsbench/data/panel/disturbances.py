@@ -1,0 +1,5 @@
+"""Disturbances of panels, by name."""
+
+from tsbench.data.disturbances import Disturbance
+
+DISTURBANCES: dict[str, Disturbance] = {}

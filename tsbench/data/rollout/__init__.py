@@ -1,0 +1,1 @@
+"""Tasks of the kind `rollout`: their data and their disturbances."""

@@ -1,0 +1,5 @@
+"""Metrics of maps."""
+
+from .base import Metric
+
+METRICS: tuple[Metric, ...] = ()

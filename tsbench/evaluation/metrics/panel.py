@@ -1,0 +1,5 @@
+"""Metrics of panels."""
+
+from .base import Metric
+
+METRICS: tuple[Metric, ...] = ()
