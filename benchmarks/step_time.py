@@ -124,7 +124,7 @@ def prepared(name: str) -> tuple[NeuralForecaster, Excerpt, float]:
     task = registry.task(TASK)
     if name.startswith("csi_"):
         task = task.model_copy(update=PAIRS)
-    chosen = found.card.settings_for(TASK) or found.card.settings[0]
+    chosen = found.card.settings_for(registry.task(TASK)) or found.card.settings[0]
     data = TaskData.open(task)
     given = chosen.hyperparameters | SMALL.get(name, {})
     hyperparameters = fill(getattr(kind, "Hyperparameters", NoHyperparameters), given, name)

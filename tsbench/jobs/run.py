@@ -173,7 +173,7 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
         resolve(entry.model, task, seed, options_of(suite, entry))
         for task in suite.tasks
         for entry in suite.models
-        if not registry.model(entry.model).gap(task)
+        if not registry.model(entry.model).gap(registry.task(task))
         for seed in seeds or entry.seeds or suite.seeds
     ]
 

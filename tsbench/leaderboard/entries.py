@@ -85,8 +85,10 @@ def assign_entries(
         The entries, those that the suite lists first and in its order, then the others by name; and the name
         of the entry of each Result.
     """
-    longest = {name: task.max_context for name, task in (tasks or {}).items()}
-    prescribed = [_prescribed(suite, cards.get(one.model.name), one, longest) for one in results]
+    declared = tasks or {}
+    prescribed = [
+        _prescribed(suite, cards.get(one.model.name), one, declared.get(one.task.name)) for one in results
+    ]
     owner = [
         _other_name(result) if entry is None else _listed_name(suite, entry)
         for result, entry in zip(results, prescribed, strict=True)
@@ -112,19 +114,17 @@ def _entry(name: str, results: Sequence[Result], listed: bool) -> Entry:
     )
 
 
-def _prescribed(
-    suite: Suite, card: ModelCard | None, result: Result, longest: Mapping[str, int]
-) -> SuiteEntry | None:
+def _prescribed(suite: Suite, card: ModelCard | None, result: Result, task: Task | None) -> SuiteEntry | None:
     """The entry of the suite whose settings the Result was made with."""
     mine = (entry for entry in suite.models if entry.model == result.model.name)
-    return next((entry for entry in mine if _made_as(entry, card, result, longest)), None)
+    return next((entry for entry in mine if _made_as(entry, card, result, task)), None)
 
 
-def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result, longest: Mapping[str, int]) -> bool:
-    settings = card.settings_for(result.task.name) if card else None
+def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result, task: Task | None) -> bool:
+    settings = card.settings_for(task or result.task.name) if card else None
     context = entry.context
     if context is None and settings is not None:
-        context = min(settings.context, longest.get(result.task.name, settings.context))
+        context = min(settings.context, task.max_context) if task else settings.context
     if context != result.track.context:
         return False
     if entry.hyperparameters or entry.training:
