@@ -43,6 +43,7 @@ def store(drop: tuple[tuple[str, int], ...] = ()) -> xr.Dataset:
                 "sample",
                 np.where(year < 2006, "fit", np.where(year < 2008, "choose", "try")).astype(object),
             ),
+            "latitude": ("sample", 40.0 + place),
             "channel": ["up", "down"],
             "where": ["latitude", "longitude"],
             "code": ["type", "odd"],
@@ -54,9 +55,19 @@ def store(drop: tuple[tuple[str, int], ...] = ()) -> xr.Dataset:
 
 LAYOUT = {
     "context": "weather", "target": "crop", "static": "site", "categorical": "kind", "entities": "cells",
-    "entity_categorical": ["type"], "place": "location", "past_targets": True, "begin": "begin",
+    "entity_categorical": ["type"], "place": "location", "past_targets": True, "begin": "begin", "position": ["latitude"],
 }  # fmt: skip
-ALL = ("context", "target", "past_covariates", "static", "categorical", "entity", "entity_mask", "time")
+ALL = (
+    "context",
+    "target",
+    "past_covariates",
+    "static",
+    "categorical",
+    "entity",
+    "entity_mask",
+    "time",
+    "position",
+)
 
 
 def task(layout: dict | None = None, **changes) -> Task:
@@ -171,6 +182,7 @@ def test_features_keep_codes_and_normalise_numbers():
     assert batch["entity"][..., 0].unique().tolist() == [0, 1, 2]
     numbers = batch["entity"][..., 1][batch["entity_mask"]]
     assert float(numbers.mean()) == pytest.approx(0, abs=1e-5)
+    assert batch["position"].unique().tolist() == [40, 41, 42]
     raw = opened({"static_normalisation": "none"}).windows("train", STEPS).using("static")
     assert raw.gather(torch.tensor([14]))["static"].tolist() == [[4.0, 6.0]]
 

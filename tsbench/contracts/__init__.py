@@ -8,7 +8,7 @@ from .field import FieldLayout
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
 from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
-from .panel import PanelLayout
+from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
@@ -30,8 +30,8 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "FieldLayout",
     "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
-    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelLayout", "Paper", "PeriodSplit",
-    "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
+    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelCorpus", "PanelLayout", "Paper",
+    "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
     "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit",
     "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
     "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",

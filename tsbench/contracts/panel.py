@@ -43,6 +43,8 @@ class PanelLayout(Strict):
     begin: str | None = None
     """Coordinate with the time stamp of the first step of a sample's own period; the store's attribute `step`
     says how far the next one is. With it, batches have `time`."""
+    position: tuple[str, ...] = ()
+    """Coordinates that become `position`, as they are: latitude and longitude in degrees."""
     static_normalisation: Literal["none", "zscore"] = "zscore"
     """Of `static` and the numbers of the entities; context and target have the task's `normalisation`."""
     held_out: dict[str, tuple[Coordinate, ...]] = {}
@@ -70,7 +72,7 @@ class PanelCorpus(Strict):
     """Name of its first dimension, whose coordinate names the places."""
     period: str
     """Name of its second dimension, whose coordinate numbers the periods."""
-    static: tuple[str, ...] = ()
-    """Coordinates of the places that become `static`."""
+    position: tuple[str, ...] = ()
+    """Coordinates of the places that become `position`, as they are."""
     begin: int = Field(default=1, ge=1)
     """Day of the year on which a period begins."""

@@ -17,6 +17,8 @@ class SuiteEntry(Strict):
     context: int | None = None
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    corpus: str | None = None
+    """File of a corpus in the suite's folder: each seed is pretrained on it, and fitted on from there."""
 
 
 class Suite(Strict):

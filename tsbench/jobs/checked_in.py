@@ -21,7 +21,7 @@ from tsbench.evaluation.record import find_results, read_result
 
 from .code import code_hash, roots
 from .job import Job, adapter_module
-from .run import Conduct, Outcome, options_of, run
+from .run import Conduct, Outcome, options_of, pretrained, run
 
 CONFIRMED = "confirmed.json"
 TOLERANCE = 1e-6
@@ -184,7 +184,8 @@ def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> floa
     Absolute for scores up to 1, relative above: scores in physical units have any size.
     """
     threads = result.provenance.threads
-    options = replace(options_of(suite, entry), threads=threads)
+    weights = pretrained(suite, entry, result.seed, Conduct(track=False), threads)
+    options = replace(options_of(suite, entry, weights), threads=threads)
     with tempfile.TemporaryDirectory() as runs:
         again = run(
             entry.model,

@@ -51,6 +51,14 @@ class PanelArrays:
         return self._optional("static")
 
     @cached_property
+    def position(self) -> torch.Tensor | None:
+        """Coordinates of the place, float32, shape (row, coordinate), or None."""
+        if not self.layout.position:
+            return None
+        found = [self.coordinate(name).astype(np.float32) for name in self.layout.position]
+        return torch.from_numpy(np.stack(found, axis=1))
+
+    @cached_property
     def entities(self) -> torch.Tensor | None:
         """Float32, shape (row, entity, feature), or None; NaN throughout where there is no entity."""
         return self._optional("entities")

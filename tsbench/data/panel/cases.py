@@ -82,6 +82,8 @@ class PanelCases(Cases):
             tensors["past_covariates"] = self._past(rows)
         if "time" in self.names and self.arrays.begin is not None:
             tensors["time"] = self._stamps(periods)
+        if "position" in self.names and self.arrays.position is not None:
+            tensors["position"] = self.arrays.position[rows]
         tensors |= self._features(rows)
         return Batch(PAST, **tensors)
 
