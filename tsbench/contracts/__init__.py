@@ -17,7 +17,7 @@ from .model import (
     PublishedWeights,
     TaskShape,
 )
-from .panel import PanelLayout
+from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
@@ -39,10 +39,10 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "DeclaredGap",
     "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage",
-    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelLayout",
-    "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result",
-    "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace",
-    "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry",
-    "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise",
-    "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelCorpus",
+    "PanelLayout", "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range",
+    "Result", "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario",
+    "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite",
+    "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn",
+    "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip
