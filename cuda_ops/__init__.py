@@ -9,7 +9,7 @@ neither Triton nor cuda.core (torch's FLOP counter, with which operators registe
 """
 
 from .choice import chosen, ops
-from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores
+from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores, ordered_members
 from .moe_ffn.op import moe_ffn
 from .pgn_gate.history import pgn_history
 from .pgn_gate.op import pgn_gate
@@ -24,6 +24,7 @@ __all__ = [
     "ensemble_scores",
     "moe_ffn",
     "ops",
+    "ordered_members",
     "pgn_gate",
     "pgn_history",
     "window_gather",
