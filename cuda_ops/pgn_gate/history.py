@@ -10,6 +10,7 @@ from tsbench.contracts import InputError
 
 from .. import choice
 from ..surroundings import cast, learned, transformed, without_autocast
+from . import gate
 from .reference import history_reference
 
 
@@ -41,7 +42,7 @@ def pgn_history(grid: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) ->
             return _product(grid, _triangular_by_index(weight), bias)
         if choice.chosen() == "reference":
             return history_reference(grid, weight, bias)
-        if transformed():
+        if weight.shape[1] < gate.FUSED_FROM or transformed():
             return _product(grid, _triangular_by_index(weight), bias)
         if not learned(grid, weight, bias):
             return _product(grid, _triangular(weight), bias)
