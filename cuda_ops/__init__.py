@@ -8,7 +8,7 @@ Import an operator from here: `from tsbench.cuda_ops import moe_ffn`. Importing 
 neither Triton nor cuda.core (torch's FLOP counter, with which operators register, loads Triton where it is).
 """
 
-from .choice import chosen, ops
+from .choice import chosen, ops, recorded
 from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores, ordered_members
 from .moe_ffn.op import moe_ffn
 from .pgn_gate.history import pgn_history
@@ -27,5 +27,6 @@ __all__ = [
     "ordered_members",
     "pgn_gate",
     "pgn_history",
+    "recorded",
     "window_gather",
 ]

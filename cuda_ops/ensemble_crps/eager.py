@@ -155,8 +155,10 @@ def ordered_members(forecast: torch.Tensor) -> torch.Tensor:
     Args:
         forecast: members, shape (member, ...), floating.
     """
+    plain = choice.chosen() == "reference"
+    choice.note("ordered_members", "reference" if plain else "torch")
     sorted_by_numpy = forecast.device.type == "cpu" and forecast.dtype in (torch.float32, torch.float64)
-    if not sorted_by_numpy or forecast.requires_grad or choice.chosen() == "reference":
+    if plain or not sorted_by_numpy or forecast.requires_grad:
         return forecast.sort(dim=0).values
     return torch.from_numpy(np.sort(forecast.numpy(), axis=0))
 

@@ -12,6 +12,7 @@ from .panel import PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
+    OperatorsUsed,
     Result,
     ResultProvenance,
     StageCost,
@@ -30,8 +31,8 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "FieldLayout",
     "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
-    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelLayout", "Paper", "PeriodSplit",
-    "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
+    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "OperatorsUsed", "PanelLayout", "Paper",
+    "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
     "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit",
     "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
     "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
