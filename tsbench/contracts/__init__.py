@@ -21,6 +21,7 @@ from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
+    OperatorsUsed,
     Result,
     ResultProvenance,
     StageCost,
@@ -39,10 +40,11 @@ from .task import SampleLayout, Task, TrainingNoise
 __all__ = [
     "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "DeclaredGap",
     "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage",
-    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelCorpus",
-    "PanelLayout", "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range",
-    "Result", "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario",
-    "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite",
-    "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn",
-    "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "OperatorsUsed",
+    "PanelCorpus", "PanelLayout", "Paper", "PeriodSplit", "Provenance", "PublishedFigure",
+    "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit", "RolloutLayout",
+    "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "Split",
+    "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn",
+    "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule", "averages",
+    "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip
