@@ -231,6 +231,8 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         unit_of=unit_of,
         cluster=data.cluster(scenario),
         quantiles=task.quantiles,
+        columns=data.columns,
+        clusters=data.clusters(scenario),
     )
 
 
