@@ -139,8 +139,8 @@ class Tally:
             if not self._has_no_total(metric):
                 self._rows(columns, metric.name, [None] * len(leads), leads, self._marginal(metric, (2,)))
             if told_apart and self.cells:
-                pairs = [(one, lead) for lead in leads for one in told_apart]
-                self._rows(columns, metric.name, *zip(*pairs, strict=True), self._marginal(metric, ()))
+                at = [lead for lead in leads for _ in told_apart]
+                self._rows(columns, metric.name, told_apart * len(leads), at, self._marginal(metric, ()))
         return columns
 
     def unit_columns(self) -> dict[str, list[Any]]:
