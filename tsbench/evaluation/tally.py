@@ -75,8 +75,8 @@ class Tally:
         }
         self.kept: dict[Key, list[Sums]] = {metric.key: [] for metric in metrics if metric.finish == "median"}
         first = self._primary
-        columns = min(self._width(first), len(self.whole) or 1) if first.by_channel else 1
-        self.by_unit = torch.zeros(first.sums, units, columns, dtype=torch.float64)
+        channels = min(self._width(first), len(self.whole) or 1) if first.by_channel else 1
+        self.by_unit = torch.zeros(first.sums, units, channels, dtype=torch.float64)
 
     def update(
         self,
