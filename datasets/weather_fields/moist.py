@@ -14,8 +14,8 @@ from .sphere import Sphere
 DAY = 86400.0
 HEATING_DAYS, VORTICITY_DRAG_DAYS, DIVERGENCE_DRAG_DAYS = 10.0, 20.0, 2.0
 STIRRED, STIRRING_SECONDS, STIRRING_KEPT, STIRRING_ADDED = (6, 10), 7200.0, 0.8, 2e-11
-"""Degrees that are stirred, how often the force is drawn anew, what is kept of it, and the spread of what is added
-to each real and imaginary part, in 1/s²."""
+"""Degrees that are stirred, how often the force is drawn anew, what is kept of it, and the spread of what is
+added to each real and imaginary part, in 1/s²."""
 RAIN_SECONDS, AIR_MASS, WATER_DENSITY = 4 * 3600.0, 1.0e4, 1000.0
 EVAPORATION, CALM = 3e-6, 2.0
 HUMIDITY_START = 0.95

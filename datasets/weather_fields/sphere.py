@@ -1,7 +1,7 @@
 """Spherical harmonics on a Gaussian grid, in plain torch: transforms, and the operators that use them.
 
-Triangular truncation. Coefficients are complex, shape (..., m, l) with m, l = 0 … T, those with l < m are 0; a
-field is f(λ, μ) = Σ c_lm P_lm(μ) e^{imλ}, its coefficients with m < 0 being the conjugates. Harmonics are
+Triangular truncation. Coefficients are complex, shape (..., m, l) with m, l = 0 … T, those with l < m are 0;
+a field is f(λ, μ) = Σ c_lm P_lm(μ) e^{imλ}, its coefficients with m < 0 being the conjugates. Harmonics are
 orthonormal on the unit sphere. Winds are `U = u cos φ` and `V = v cos φ`, which are smooth at the poles.
 """
 
