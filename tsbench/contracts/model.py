@@ -31,6 +31,8 @@ class TaskShape:
         quantiles: levels that a probabilistic forecast is scored at, ascending.
         static: names of the columns of the batch's `static`.
         categories: name of each column of the batch's `categorical` → number of categories.
+        entity_features: names of the columns of the batch's `entity`; `sizes` has their number of entities.
+        entity_categories: those of them that are codes → number of categories.
     """
 
     context: int
@@ -45,6 +47,8 @@ class TaskShape:
     quantiles: tuple[float, ...] = DECILES
     static: tuple[str, ...] = ()
     categories: Mapping[str, int] = field(default_factory=dict)
+    entity_features: tuple[str, ...] = ()
+    entity_categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def target_index(self) -> tuple[int, ...]:

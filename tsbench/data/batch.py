@@ -15,6 +15,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "time": ("sample", "time"),
     "static": ("sample", "feature"),
     "categorical": ("sample", "feature"),
+    "entity": ("sample", "entity", "feature"),
+    "entity_mask": ("sample", "entity"),
     "length": ("sample",),
     "series": ("sample",),
     "index": ("sample",),
@@ -25,7 +27,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 context, nanoseconds since 1970, int64; `index` counts the cases of a split from 0; samples of one `group` may
 be coupled by a model. Target channels are the task's targets, a part of the context's. `series` is the number
 of a sample's series in its collection, and `length` says how many of the last steps of the context are its
-own: those before are padding, 0 and not observed."""
+own: those before are padding, 0 and not observed. `entity` holds features of a few parts of a sample, in no
+order, and `entity_mask` says which of them there are."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:
