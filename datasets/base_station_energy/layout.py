@@ -167,7 +167,8 @@ def _divided(stations: list[str], test: float) -> dict[str, str]:
 def _held_out_bandwidth(cells: "pd.DataFrame", stations: list[str]) -> float:
     """The bandwidth whose stations are nearest to a tenth of all; of two alike the smaller one."""
     having = cells[cells["BS"].isin(stations)].groupby("Bandwidth")["BS"].nunique()
-    apart = {float(width): abs(count / len(stations) - HELD_OUT) for width, count in having.items()}
+    shares = zip(having.index.to_numpy(float).tolist(), having / len(stations), strict=True)
+    apart = {width: abs(share - HELD_OUT) for width, share in shares}
     return min(apart, key=lambda width: (apart[width], width))
 
 
