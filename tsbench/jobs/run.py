@@ -20,6 +20,7 @@ from tsbench.locks import free, hold
 from .command import command_of
 from .fitted import FIT, LAST, TOGETHER, read_fit
 from .job import Job, Options, resolve
+from .pretrained import weights_of
 
 if TYPE_CHECKING:
     from .execute import Execution
@@ -173,7 +174,7 @@ def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
         resolve(entry.model, task, seed, options_of(suite, entry))
         for task in suite.tasks
         for entry in suite.models
-        if not registry.model(entry.model).gap(task)
+        if not registry.model(entry.model).gap(registry.task(task))
         for seed in seeds or entry.seeds or suite.seeds
     ]
 
@@ -329,12 +330,18 @@ def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None
 
 
 def options_of(suite: Suite, entry: SuiteEntry) -> Options:
-    """The options with which a suite runs one of its models."""
+    """The options with which a suite runs one of its models.
+
+    Raises:
+        InputError: where the model starts from a pretraining that has not been run.
+    """
     return Options(
         context=entry.context,
         hyperparameters=entry.hyperparameters,
         training=entry.training,
         conditions=suite.conditions,
+        weights=weights_of(suite, entry),
+        fine_tune=entry.fine_tune,
     )
 
 
