@@ -15,6 +15,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "time": ("sample", "time"),
     "static": ("sample", "feature"),
     "categorical": ("sample", "feature"),
+    "position": ("sample", "coordinate"),
+    "environment": ("sample", "feature"),
     "length": ("sample",),
     "series": ("sample",),
     "index": ("sample",),
@@ -25,7 +27,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 context, nanoseconds since 1970, int64; `index` counts the cases of a split from 0; samples of one `group` may
 be coupled by a model. Target channels are the task's targets, a part of the context's. `series` is the number
 of a sample's series in its collection, and `length` says how many of the last steps of the context are its
-own: those before are padding, 0 and not observed."""
+own: those before are padding, 0 and not observed. `position` and `environment` belong to maps
+(`tsbench.contracts.field`), in units: where the transmitter is, and what else is known of it."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:
