@@ -1,8 +1,9 @@
 """RadioWNet: two U-Nets in a row, the second of which reads the map that the first one made.
 
-Levie, Yapar, Kutyniok and Caire, "RadioUNet", IEEE Transactions on Wireless Communications 2021. Layer structure,
-parameter names (the second U-Net's begin with W) and torch's default initialisation are those of the published
-code. What was upsampled comes first in each concatenation, and the input joins before the last two layers.
+Levie, Yapar, Kutyniok and Caire, "RadioUNet", IEEE Transactions on Wireless Communications 2021. Layer
+structure, parameter names (the second U-Net's begin with W) and torch's default initialisation are those of
+the published code. What was upsampled comes first in each concatenation, and the input joins before the last
+two layers.
 """
 
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def unet(module: nn.Module, prefix: str, image: torch.Tensor) -> torch.Tensor:
     _, full, half, quarter, fourth, eighth, last, sixteenth, deep, deepest = found
 
     def up(name: str, *images: torch.Tensor) -> torch.Tensor:
-        return layers[f"{prefix}conv_up{name}"](torch.cat(images, dim=1) if len(images) > 1 else images[0])
+        return layers[f"{prefix}conv_up{name}"](torch.cat(images, dim=1))
 
     made = up("5", deepest)
     made = up("4", made, deep)

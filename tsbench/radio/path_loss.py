@@ -9,7 +9,7 @@ LIGHT = 299_792_458.0
 Environment = Literal["uma", "umi"]
 
 
-def free_space_loss(distance: np.ndarray, frequency: float) -> np.ndarray:
+def free_space_loss(distance: np.ndarray, frequency: np.ndarray | float) -> np.ndarray:
     """Friis' free-space loss between isotropic antennas.
 
     Args:
@@ -26,7 +26,7 @@ def path_loss(
     distance: np.ndarray,
     base_height: np.ndarray | float,
     terminal_height: np.ndarray | float,
-    frequency: float,
+    frequency: np.ndarray | float,
     environment: Environment = "uma",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean path loss of TR 38.901 in an urban macro or micro cell.
@@ -60,7 +60,10 @@ def path_loss(
 
 
 def uma_prior_loss(
-    distance: np.ndarray, base_height: float, terminal_height: float, frequency: float
+    distance: np.ndarray,
+    base_height: np.ndarray | float,
+    terminal_height: float,
+    frequency: np.ndarray | float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Path loss of Geo2SigMap's prior (Li et al., arXiv 2312.14303): UMa, with the quirk of its code.
 
