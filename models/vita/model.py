@@ -53,6 +53,7 @@ class Hyperparameters:
         sinusoids: of the prior.
         length: weeks that there are parameters for.
         heads, layers, width: instead of those of `size`.
+        attention_dropout: of attention weights.
         past: yields that the head reads; None: one for each year of the look-back.
     """
 
@@ -72,12 +73,15 @@ class Hyperparameters:
     heads: int | None = None
     layers: int | None = None
     width: int | None = None
+    attention_dropout: float = 0.1
     past: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not 1 <= self.hidden_from <= self.hidden_to < len(VARIABLES):
             raise ValueError(f"hidden_from and hidden_to must be from 1 to {len(VARIABLES) - 1}, in order")
+        if not 0 <= self.attention_dropout < 1:
+            raise ValueError(f"attention_dropout must be from 0 to below 1, not {self.attention_dropout}")
         if min(self.alpha, self.beta, self.realizations, self.hidden_step) < 0 or self.hidden_every < 1:
             raise ValueError("alpha, beta, realizations and hidden_step must not be negative")
 
@@ -114,7 +118,13 @@ class Vita(NeuralForecaster):
         width = chosen.width or heads * each
         past = chosen.past or max(1, -(-shape.context // shape.period))
         self.weather_model = WeatherModel(
-            heads, layers, width, chosen.sinusoids, chosen.length, chosen.shared_prior
+            heads,
+            layers,
+            width,
+            chosen.sinusoids,
+            chosen.length,
+            chosen.shared_prior,
+            chosen.attention_dropout,
         )
         self.weather_attention, self.yield_mlp = weather_attention(), yield_mlp(past)
         self.seen = [VARIABLES.index(name) for name in shape.channels]
