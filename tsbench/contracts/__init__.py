@@ -7,7 +7,16 @@ from .errors import InputError, JobFailed
 from .field import FieldLayout
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
-from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
+from .model import (
+    DeclaredGap,
+    Model,
+    ModelCard,
+    ModelSettings,
+    Paper,
+    PublishedFigure,
+    PublishedWeights,
+    TaskShape,
+)
 from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
@@ -28,12 +37,12 @@ from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
-    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "FieldLayout",
-    "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage", "Member", "Model",
-    "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelCorpus", "PanelLayout", "Paper",
-    "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance",
-    "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit",
-    "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
-    "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
-    "averages", "canonical_hash", "leakage_of", "parse",
+    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "DeclaredGap",
+    "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage",
+    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelCorpus",
+    "PanelLayout", "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range",
+    "Result", "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace",
+    "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry",
+    "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise",
+    "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

@@ -74,6 +74,9 @@ class ModelRecord(Strict):
     """Number of learned parameters."""
     weights: str | None = None
     """Hash of the weights that were evaluated."""
+    start: str = ""
+    """Name of the weights that the run was given: of the corpus or task that they were last fitted on before
+    it, of the file, or OWNER/NAME. Empty where it was given none, and in older Results."""
 
 
 class TaskRecord(Strict):

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, Result, Suite, SuiteEntry
@@ -21,7 +20,7 @@ from tsbench.evaluation.record import find_results, read_result
 
 from .code import code_hash, roots
 from .job import Job, adapter_module
-from .run import Conduct, Outcome, options_of, pretrained, run
+from .run import Conduct, Outcome, options_of, run
 
 CONFIRMED = "confirmed.json"
 TOLERANCE = 1e-6
@@ -85,7 +84,7 @@ def held(suite: Suite) -> Callable[[Job], bool]:
 def _place(suite: Suite, job: Job) -> Path:
     mine = [entry for entry in suite.models if entry.model == job.model.name and _made_by(entry, job)]
     # An entry without overrides fits every job of its model: the one that says most is the job's own.
-    entry = max(mine, key=lambda one: len(_overrides(one)))
+    entry = max(mine, key=lambda one: len(one.overrides))
     return Path(job.task.name, _folder(suite, entry), f"seed-{job.seed}")
 
 
@@ -93,6 +92,8 @@ def _made_by(entry: SuiteEntry, job: Job) -> bool:
     """Whether a job has the settings that an entry asks for."""
     return (
         entry.context in (None, job.options.context)
+        and entry.starts_from(job.given.name if job.given else "")
+        and entry.fine_tune in (None, job.options.fine_tune)
         and entry.hyperparameters.items() <= job.options.hyperparameters.items()
         and entry.training.items() <= job.options.training.items()
     )
@@ -100,15 +101,10 @@ def _made_by(entry: SuiteEntry, job: Job) -> bool:
 
 def _folder(suite: Suite, entry: SuiteEntry) -> str:
     """Name of the folder of an entry's Results."""
-    if sum(other.model == entry.model for other in suite.models) == 1:
+    if not suite.has_own_name(entry):
         return entry.model
-    parts = [f"{name}={value}" for name, value in _overrides(entry).items()]
+    parts = [f"{name}={value}" for name, value in entry.overrides.items()]
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "-", ",".join([entry.model, *parts]))
-
-
-def _overrides(entry: SuiteEntry) -> dict[str, Any]:
-    context = {} if entry.context is None else {"context": entry.context}
-    return context | entry.hyperparameters | entry.training
 
 
 def stale(suite: Suite) -> list[Stale]:
@@ -184,8 +180,7 @@ def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> floa
     Absolute for scores up to 1, relative above: scores in physical units have any size.
     """
     threads = result.provenance.threads
-    weights = pretrained(suite, entry, result.seed, Conduct(track=False), threads)
-    options = replace(options_of(suite, entry, weights), threads=threads)
+    options = replace(options_of(suite, entry, result.seed), threads=threads)
     with tempfile.TemporaryDirectory() as runs:
         again = run(
             entry.model,

@@ -251,6 +251,7 @@ class Execution:
                 else {},
                 parameters=count_parameters(self.model),
                 weights=weights_hash(self.model),
+                start=job.given.name if job.given else "",
             ),
             task=TaskRecord(
                 name=job.task.name,

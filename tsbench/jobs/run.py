@@ -20,6 +20,7 @@ from tsbench.locks import free, hold
 from .command import command_of
 from .fitted import FIT, LAST, TOGETHER, read_fit
 from .job import Job, Options, resolve
+from .pretrained import weights_of
 
 if TYPE_CHECKING:
     from .execute import Execution
@@ -150,7 +151,7 @@ def run_suite(
     suite = registry.suite(suite) if isinstance(suite, str) else suite
     conduct = conduct or Conduct()
     # All are resolved first: wrong input shows before hours of work.
-    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds, conduct) if not leave(job)]
+    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds) if not leave(job)]
     for number, outcome in enumerate(outcomes, start=1):
         conduct.say(f"[{number}/{len(outcomes)}] {outcome.job.label}")
         try:
@@ -163,46 +164,19 @@ def run_suite(
     return outcomes
 
 
-def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None, conduct: Conduct | None = None) -> list[Job]:
+def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
     """Every job of a suite: task by task, model by model, seed by seed.
-
-    Models with a corpus are pretrained on it first, since a job is known by the weights that it starts from.
 
     Raises:
         InputError: for an unknown task or model, or data that cannot be prepared.
-        JobFailed: where a pretraining diverges.
     """
-    weights: dict[tuple[int, int], Path | None] = {}
-    jobs = []
-    for task in suite.tasks:
-        for number, entry in enumerate(suite.models):
-            if registry.model(entry.model).gap(task):
-                continue
-            for seed in seeds or entry.seeds or suite.seeds:
-                if (number, seed) not in weights:
-                    weights[number, seed] = pretrained(suite, entry, seed, conduct or Conduct())
-                options = options_of(suite, entry, weights[number, seed])
-                jobs.append(resolve(entry.model, task, seed, options))
-    return jobs
-
-
-def pretrained(
-    suite: Suite, entry: SuiteEntry, seed: int, conduct: Conduct, threads: int | None = None
-) -> Path | None:
-    """The run folder of an entry's pretraining, finished or fitted now; None where it has no corpus.
-
-    Raises:
-        InputError: for a corpus that cannot be read.
-        JobFailed: where training diverges.
-    """
-    if entry.corpus is None:
-        return None
-    from .corpus_job import pretrain
-
-    options = Options(hyperparameters=entry.hyperparameters, threads=threads)
-    corpus = registry.suite_folder(suite.name).path / entry.corpus
-    made = pretrain(entry.model, corpus, seeds=(seed,), options=options, conduct=conduct)
-    return made[0].job.folder
+    return [
+        resolve(entry.model, task, seed, options_of(suite, entry, seed))
+        for task in suite.tasks
+        for entry in suite.models
+        if not registry.model(entry.model).gap(registry.task(task))
+        for seed in seeds or entry.seeds or suite.seeds
+    ]
 
 
 def _fit_together(outcomes: Sequence[Outcome], conduct: Conduct, stage: Stage) -> "dict[int, Execution]":
@@ -355,15 +329,19 @@ def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None
         )
 
 
-def options_of(suite: Suite, entry: SuiteEntry, weights: Path | None = None) -> Options:
-    """The options with which a suite runs one of its models; `weights`: of its pretraining."""
+def options_of(suite: Suite, entry: SuiteEntry, seed: int) -> Options:
+    """The options with which a suite runs one of its models with a seed.
+
+    Raises:
+        InputError: where the model starts from a pretraining that has not been run.
+    """
     return Options(
-        weights=weights,
-        fine_tune=None if weights is None else True,
         context=entry.context,
         hyperparameters=entry.hyperparameters,
         training=entry.training,
         conditions=suite.conditions,
+        weights=weights_of(suite, entry, seed),
+        fine_tune=entry.fine_tune,
     )
 
 
