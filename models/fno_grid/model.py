@@ -48,7 +48,9 @@ class FNOGrid(GridForecaster):
         chosen, channels = self.chosen, len(shape.channels)
         rows, columns = shape.sizes["latitude"], shape.sizes["longitude"]
         if chosen.latitude_modes > rows or chosen.longitude_modes > columns // 2:
-            raise InputError(f"A grid of {rows} × {columns} points has fewer modes than fno_grid is asked for")
+            raise InputError(
+                f"A grid of {rows} × {columns} points has fewer modes than fno_grid is asked for"
+            )
         self.lift = nn.Conv2d(shape.context * channels + len(shape.static), chosen.width, kernel_size=1)
         self.layers = nn.ModuleList(
             Layer(chosen.width, chosen.latitude_modes, chosen.longitude_modes) for _ in range(chosen.layers)

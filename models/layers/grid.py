@@ -95,9 +95,7 @@ class GridForecaster(NeuralForecaster):
         steps = self.chosen.training_steps
         target = batch["target"][:, :steps]
         forecast = self.roll_out(batch["context"], batch["static"], steps)
-        return area_loss(
-            forecast, target, self.spread, batch["static"], self.settings.loss, reduction
-        )
+        return area_loss(forecast, target, self.spread, batch["static"], self.settings.loss, reduction)
 
     def terms(self, batch: Mapping[str, torch.Tensor]) -> int:
         """How many terms the summed loss of a batch has: samples."""

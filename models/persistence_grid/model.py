@@ -22,7 +22,9 @@ class PersistenceGrid:
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         if unseen := [name for name in shape.targets if name not in shape.channels]:
-            raise InputError(f"persistence_grid repeats what it reads; the context has no {', '.join(unseen)}")
+            raise InputError(
+                f"persistence_grid repeats what it reads; the context has no {', '.join(unseen)}"
+            )
         self.shape = shape
 
     def predict(

@@ -116,14 +116,10 @@ class Head(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Fields, shape (sample, channel, latitude, longitude)."""
-        return rearrange(
-            self.layers(tokens), "s r c (k a b) -> s k (r a) (c b)", a=self.patch, b=self.patch
-        )
+        return rearrange(self.layers(tokens), "s r c (k a b) -> s k (r a) (c b)", a=self.patch, b=self.patch)
 
 
-def _window(
-    number: int, window: tuple[int, int], tall: tuple[int, int]
-) -> tuple[tuple[int, int], int]:
+def _window(number: int, window: tuple[int, int], tall: tuple[int, int]) -> tuple[tuple[int, int], int]:
     """Window and shift of a block: wide, tall, wide and shifted by half, tall and shifted by half, …"""
     chosen = tall if number % 2 else window
     return chosen, chosen[1] // 2 if number % 4 > 1 else 0

@@ -16,7 +16,7 @@ def latitude_weights(latitude: np.ndarray) -> np.ndarray:
     """Share of the sphere that each row stands for, divided by the mean share.
 
     sin φ⁺ − sin φ⁻ with the bounds of a row halfway to its neighbours and at ±90° at the ends, as
-    WeatherBench 2 has it (weatherbench2/metrics.py, `get_lat_weights`); not cos φ, which differs at the poles.
+    WeatherBench 2 has it (weatherbench2/metrics.py, get_lat_weights); not cos φ: that differs at the poles.
 
     Args:
         latitude: degrees, ascending, shape (latitude,).
