@@ -22,6 +22,8 @@ MOST = 5
 """Units that are listed."""
 FEWEST = 4
 """With fewer units there is nothing to choose from."""
+TOLD_APART = 1.01
+"""A unit whose error is nearer to the typical one is not listed."""
 PLACE = ["scenario", "cluster", "unit"]
 
 
@@ -59,7 +61,11 @@ def _chosen(mine: Sequence[tuple[str, Sequence[Stored]]], metric: str) -> dict[s
         return {"rows": [], "units": len(errors)}
     factor = np.exp(np.log(errors / errors.median()).mean(axis=1))
     order = factor.sort_values(kind="stable", ascending=False)
-    chosen = [*order.index[: min(MOST, len(order) // 2)], order.index[len(order) // 2]]
+    typical = order.index[len(order) // 2]
+    above = [place for place, value in order.items() if value > TOLD_APART * order[typical]]
+    if not above:
+        return {"rows": [], "units": len(errors)}
+    chosen = [*above[:MOST], typical]
     rows = [[list(map(_plain, place)), float(order[place]), list(errors.loc[place])] for place in chosen]
     places = errors.index.to_frame(index=False)
     return {"rows": rows, "units": len(errors), "several": [places[name].nunique() > 1 for name in PLACE]}
@@ -88,9 +94,9 @@ def _table(found: dict[str, Any], task: Task | None, shown: Sequence[str]) -> di
         typical = number == len(found["rows"]) - 1
         rows.append({"place": said, "cells": cells, "typical": typical})
     caption = (
-        f"The {len(rows) - 1} of {text.count(found['units'])} units under the regular condition in which "
-        "these entries are furthest above their own typical error (the median over units; geometric mean "
-        "over entries), and below them a typical unit. Mean over seeds."
+        f"{len(rows) - 1} of {text.count(found['units'])} units under the regular condition: those in which "
+        "these entries are furthest above their own typical error (median over units; geometric mean over "
+        "entries). Below them a typical unit. Mean over seeds."
     )
     return {"columns": columns, "entries": list(shown), "rows": rows, "caption": caption}
 
