@@ -54,7 +54,7 @@ class SuiteEntry(Strict):
     @property
     def overrides(self) -> dict[str, Any]:
         """What tells the entry from others of its model, by name."""
-        found = {} if self.context is None else {"context": self.context}
+        found: dict[str, Any] = {} if self.context is None else {"context": self.context}
         found |= self.hyperparameters | self.training
         if self.start is not None:
             found["pretrained" if self.pretrained else "weights"] = self.start
