@@ -14,7 +14,8 @@ class PretrainedOn(Strict):
 
     corpus: str = Field(pattern=r"^(.*/)?[a-z0-9][a-z0-9_.-]*\.yaml$")
     """File of the corpus, called NAME.yaml after it; a relative path counts from the suite's folder."""
-    seed: int = 0
+    seed: int | None = None
+    """Of the pretraining; by default that of the run which starts from it."""
 
     @property
     def name(self) -> str:
@@ -32,7 +33,8 @@ class SuiteEntry(Strict):
     hyperparameters: dict[str, Any] = {}
     training: dict[str, Any] = {}
     pretrained: PretrainedOn | None = None
-    """Start from the weights of a finished pretraining, which is run apart: `tsbench fit MODEL --corpus`."""
+    """Start from the weights of a pretraining: a finished one (`tsbench fit MODEL --corpus`), or one that the
+    suite runs first."""
     weights: str | None = None
     """Start from these, as `--weights` takes them; a path may count from the suite's folder."""
     fine_tune: bool | None = None
@@ -54,12 +56,12 @@ class SuiteEntry(Strict):
     @property
     def overrides(self) -> dict[str, Any]:
         """What tells the entry from others of its model, by name."""
-        found: dict[str, Any] = {} if self.context is None else {"context": self.context}
+        found = {} if self.context is None else {"context": self.context}
         found |= self.hyperparameters | self.training
         if self.start is not None:
-            found["pretrained" if self.pretrained else "weights"] = self.start
+            found["pretrained" if self.pretrained else "weights"] = self.start  # type: ignore[assignment]
         if self.fine_tune is not None:
-            found["learning"] = "fine-tuned" if self.fine_tune else "zero-shot"
+            found["learning"] = "fine-tuned" if self.fine_tune else "zero-shot"  # type: ignore[assignment]
         return found
 
     def starts_from(self, name: str) -> bool:
