@@ -10,7 +10,7 @@ from tsbench import registry
 
 # Read before any test takes the variable out of the environment: stores that take hours are not made here.
 STORES = os.environ.get("TSBENCH_DATA")
-QUICK = {"load_demo", "load_demo_south", "csi_rrg-tiny", "csi_rrg-small"}
+QUICK = {"load_demo", "load_demo_south", "csi_rrg-tiny", "csi_rrg-small", "radio_maps-tiny-analytic"}
 """Generated data that are made in a minute."""
 
 

@@ -102,13 +102,31 @@ def test_a_single_entry_with_weights_does_not_take_the_name_of_its_model(home):
 
 def test_a_pretraining_that_was_not_run_is_named_with_its_command(home):
     with pytest.raises(InputError) as caught:
-        run_suite(suite_of(START), conduct=QUIET)
+        suite_jobs(suite_of(START))
 
     file = shlex.quote(str(home / "waves.yaml"))
     assert str(caught.value) == (
         "dlinear in waves starts from a pretraining on waves that has not been run. "
         f"First: tsbench fit dlinear --corpus {file} --seed 0"
     )
+
+
+def test_a_suite_runs_a_pretraining_that_was_not_run_once_for_each_seed(home, monkeypatch):
+    card = registry.model("dlinear")
+    quick = tuple(one.model_copy(update={"training": TRAINING}) for one in card.settings)
+    models = registry.models() | {"dlinear": card.model_copy(update={"settings": quick})}
+    monkeypatch.setattr(registry, "models", lambda: models)
+    monkeypatch.setattr(registry, "model", lambda name: models[name])
+    said: list[str] = []
+    suite = suite_of(START).model_copy(update={"seeds": (0, 1)})
+
+    first = run_suite(suite, conduct=Conduct(track=False, say=said.append))
+    again = [one.job.options.weights for one in run_suite(suite, conduct=QUIET)]
+
+    started = [one.job.options.weights for one in first]
+    assert [one is None for one in started] == [True, True, False, False]
+    assert [f"seed-{seed}-" in str(started[2 + seed]) for seed in (0, 1)] == [True, True]
+    assert again == started
 
 
 def test_a_pretraining_on_another_corpus_seed_or_size_does_not_serve(home):

@@ -1,10 +1,17 @@
 """Metrics and scenarios in words."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
-from tsbench.evaluation.metrics import METRICS
+from tsbench.contracts.kinds import FURTHER, metrics_module
+from tsbench.evaluation.metrics import METRICS as OF_SERIES
 from tsbench.leaderboard import words
+
+METRICS = OF_SERIES | {
+    one.name: one for kind in FURTHER for one in import_module(metrics_module(kind)).METRICS
+}
 
 
 def test_words_of_metrics_are_those_of_the_metrics_themselves():

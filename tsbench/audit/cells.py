@@ -36,16 +36,16 @@ def cell_faults(subject: Subject) -> Iterator[str]:
         found = data.windows(part, subject.context).rows.numpy()
         if not np.array_equal(found, np.flatnonzero(labels == label)):
             yield f"the {part} part has {len(found)} samples; {int((labels == label).sum())} are labelled so"
-    yield from _coverage_faults(subject, data, labels)
+    yield from coverage_faults(subject, data, labels)
     for other in subject.data.values():
         if other is not whole:
             assert isinstance(other, SampleData)
             unseen = open_samples(other, lambda opened, other=other: _without_values(opened, other))
-            yield from _coverage_faults(subject, unseen, _labels(unseen))
-    yield from _trained_faults(subject, data, labels == split.train)
+            yield from coverage_faults(subject, unseen, _labels(unseen))
+    yield from trained_faults(subject, data, labels == split.train)
 
 
-def _coverage_faults(subject: Subject, data: SampleData, labels: np.ndarray) -> Iterator[str]:
+def coverage_faults(subject: Subject, data: Any, labels: np.ndarray) -> Iterator[str]:
     """Every sample of a part that is scored lies in exactly one of the cells that its disturbance spans."""
     split = data.task.split
     assert isinstance(split, LabelledSplit)
@@ -74,7 +74,7 @@ def _coverage_faults(subject: Subject, data: SampleData, labels: np.ndarray) -> 
             return
 
 
-def _trained_faults(subject: Subject, data: SampleData, trained: np.ndarray) -> Iterator[str]:
+def trained_faults(subject: Subject, data: Any, trained: np.ndarray) -> Iterator[str]:
     """A cell whose coordinates occur in the training part counts for no average of generalisation."""
     counted = set(averages(subject.scenarios).get("generalisation", ()))
     known: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
@@ -90,7 +90,7 @@ def _trained_faults(subject: Subject, data: SampleData, trained: np.ndarray) -> 
             return
 
 
-def _in_cell(data: SampleData, of_part: np.ndarray, scenario: Scenario) -> np.ndarray:
+def _in_cell(data: Any, of_part: np.ndarray, scenario: Scenario) -> np.ndarray:
     for name, value in scenario.cell.items():
         of_part = of_part & (np.asarray(data.opened[name].values) == value)
     return of_part

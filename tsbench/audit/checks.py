@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tsbench.contracts import InputError, JobFailed
 
+from . import maps
 from .borders import borders
 from .keys import keys
 from .leakage import future, training
@@ -26,6 +27,16 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
 }
 
 
+OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
+    "future": maps.targets,
+    "training": maps.training,
+    "borders": maps.borders,
+    "scale": maps.scale,
+    "metrics": maps.metrics,
+}
+"""Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
+
+
 def audit(subject: Subject) -> Iterator[Finding]:
     """Run every check; one that stumbles has failed, and stops no other.
 
@@ -34,7 +45,7 @@ def audit(subject: Subject) -> Iterator[Finding]:
         for finding in audit(open_subject("etth1-96")):
             print(finding.name, finding.passed, finding.faults)
     """
-    for name, check in CHECKS.items():
+    for name, check in (OF_MAPS if subject.task.kind == "field" else CHECKS).items():
         try:
             yield check(subject)
         except (InputError, JobFailed) as error:

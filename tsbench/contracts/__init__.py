@@ -4,7 +4,7 @@ from .conditions import CONDITIONS, Condition, Conditions, NotApplicable, Scenar
 from .corpus import Corpus, Member
 from .dataset import DatasetCard, Provenance, Sentinel, SourceFile, TimeAxis, Variant
 from .errors import InputError, JobFailed
-from .field import FieldLayout
+from .field import NO_SIGNAL, ChannelScale, FieldLayout, SparseSamples
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
 from .model import (
@@ -17,10 +17,11 @@ from .model import (
     PublishedWeights,
     TaskShape,
 )
-from .panel import PanelLayout
+from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
+    OperatorsUsed,
     Result,
     ResultProvenance,
     StageCost,
@@ -37,12 +38,13 @@ from .suite import Suite, SuiteEntry
 from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
-    "CONDITIONS", "Condition", "Conditions", "Corpus", "DataRange", "DatasetCard", "DeclaredGap",
-    "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit", "Leakage",
-    "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable", "PanelLayout",
-    "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range", "Result",
-    "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace",
-    "Sentinel", "SeriesSplit", "SourceFile", "Split", "StageCost", "Strict", "Suite", "SuiteEntry",
-    "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise",
-    "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "CONDITIONS", "NO_SIGNAL", "ChannelScale", "Condition", "Conditions", "Corpus", "DataRange",
+    "DatasetCard", "DeclaredGap", "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed",
+    "LabelledSplit", "Leakage", "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings",
+    "NotApplicable", "OperatorsUsed", "PanelCorpus", "PanelLayout", "Paper", "PeriodSplit", "Provenance",
+    "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit",
+    "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile",
+    "SparseSamples", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
+    "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
+    "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import Field
 
 from .addressed import PRESENTED, Addressed, View
+from .field import ChannelScale
 from .forecast import DECILES, Forecast
 from .search_space import SearchSpace
 from .strict import Strict
@@ -32,6 +33,12 @@ class TaskShape:
         quantiles: levels that a probabilistic forecast is scored at, ascending.
         static: names of the columns of the batch's `static`.
         categories: name of each column of the batch's `categorical` → number of categories.
+        entity_features: names of the columns of the batch's `entity`; `sizes` has their number of entities.
+        entity_categories: those of them that are codes → number of categories.
+        spacing: of maps, edge of a cell in metres.
+        heights: of maps, receivers above the ground in metres: one for each z, one of a plane.
+        environment: names of the columns of the batch's `environment`.
+        scales: of maps, channel or target → between model space and units (`contracts.field`).
     """
 
     context: int
@@ -46,6 +53,12 @@ class TaskShape:
     quantiles: tuple[float, ...] = DECILES
     static: tuple[str, ...] = ()
     categories: Mapping[str, int] = field(default_factory=dict)
+    entity_features: tuple[str, ...] = ()
+    entity_categories: Mapping[str, int] = field(default_factory=dict)
+    spacing: float | None = None
+    heights: tuple[float, ...] = ()
+    environment: tuple[str, ...] = ()
+    scales: Mapping[str, ChannelScale] = field(default_factory=dict)
 
     @property
     def target_index(self) -> tuple[int, ...]:

@@ -123,6 +123,16 @@ class TestedOn(DataRange):
     role: Literal["inputs", "targets"]
 
 
+class OperatorsUsed(Strict):
+    """How the operators of `tsbench.cuda_ops` were computed, by fit and evaluation."""
+
+    choice: Literal["reference", "auto", "cuda"]
+    """What TSBENCH_OPS, or the block around the run, asked for."""
+    paths: dict[str, str] = {}
+    """Operator → path of its calls: `reference`, `torch` (operations, on any device) or `cuda` (a kernel);
+    several with commas. Operators that were not called are absent."""
+
+
 class ResultProvenance(Strict):
     """Who made the Result, with what."""
 
@@ -135,6 +145,8 @@ class ResultProvenance(Strict):
     """Class of the host: system, processor, cores, accelerator. Never its name."""
     threads: int
     deterministic: bool = True
+    operators: OperatorsUsed | None = None
+    """Null where it was not recorded: in older Results, and for forecasts made elsewhere."""
 
 
 class Result(Strict):

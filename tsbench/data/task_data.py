@@ -122,8 +122,8 @@ class TaskData(ABC):
         """Every case of a scenario, not yet disturbed."""
         return self.windows("test", context)
 
-    def cluster(self, scenario: Scenario) -> str:
-        """The cluster of a scenario's units."""
+    def cluster(self, scenario: Scenario) -> str | Sequence[str]:
+        """The cluster of a scenario's units, or of each of them."""
         return scenario.dataset
 
     @abstractmethod

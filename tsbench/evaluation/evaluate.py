@@ -209,7 +209,7 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
     """
     metrics = [metric(name) for name in task.metrics]
     for one in metrics:
-        if target_dimensions(one.view) != target_dimensions(task.view):
+        if target_dimensions(task.view) not in map(target_dimensions, (one.view, *one.also)):
             raise InputError(f"{task.id}: the metric {one.name} is for the view {one.view}, not {task.view}")
         if lacking := [level for level in one.levels if level not in task.quantiles]:
             named = ", ".join(f"{level:g}" for level in lacking)

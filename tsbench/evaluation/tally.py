@@ -37,7 +37,7 @@ class Tally:
         horizon: steps.
         units: number of independent units.
         unit_windows: cases in a unit.
-        cluster: of the scenario's units; the data set by default.
+        cluster: of the scenario's units, or of each of them; the data set by default.
         quantiles: levels of the metrics that name none of their own.
         unit_of: unit of each case, int64, shape (case,), where units differ in their number of cases.
     """
@@ -51,7 +51,7 @@ class Tally:
         horizon: int,
         units: int,
         unit_windows: int,
-        cluster: str | None = None,
+        cluster: str | Sequence[str] | None = None,
         quantiles: Sequence[float] = DECILES,
         unit_of: torch.Tensor | None = None,
     ) -> None:
@@ -134,10 +134,11 @@ class Tally:
         kept = recorded[1].nonzero().flatten().tolist()
         rows = len(kept)
         numerator, denominator = recorded[:, kept].tolist()
+        same = isinstance(self.cluster, str)
         filled = {
             "scenario": [self.scenario.key] * rows,
             "condition": [self.scenario.condition] * rows,
-            "cluster": [self.cluster] * rows,
+            "cluster": [self.cluster] * rows if same else [self.cluster[unit] for unit in kept],
             "unit": kept,
             "metric": [self.primary] * rows,
             "numerator": numerator,

@@ -13,6 +13,7 @@ from typing import Any
 
 from tsbench import atomic
 from tsbench.contracts import Corpus, InputError, canonical_hash
+from tsbench.contracts.kinds import FURTHER, corpus_module
 from tsbench.data import prepare, store
 from tsbench.folders import runs_folder
 from tsbench.locks import free, hold
@@ -67,7 +68,9 @@ class CorpusJob:
         adapters = [adapter_module(one.dataset) for one in self.corpus.members if one.dataset]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
-        return code_hash([*ROOTS, *dict.fromkeys(adapters), *own], files, self.runs / ".code.json")
+        kind = self.corpus.kind
+        further = [corpus_module(kind)] if kind in FURTHER else []
+        return code_hash([*ROOTS, *further, *dict.fromkeys(adapters), *own], files, self.runs / ".code.json")
 
     @cached_property
     def key(self) -> str:

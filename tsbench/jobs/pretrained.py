@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tsbench import registry
 from tsbench.contracts import Corpus, InputError, Suite, SuiteEntry, parse
@@ -9,6 +10,10 @@ from tsbench.contracts.suite import PretrainedOn
 from tsbench.folders import runs_folder
 
 from .fitted import FIT, read_fit
+from .job import Options
+
+if TYPE_CHECKING:
+    from .run import Conduct
 
 FOLDER = "pretraining"
 """Folder of pretrainings in the runs folder."""
@@ -28,23 +33,45 @@ def read_corpus(path: Path) -> Corpus:
     return parse(Corpus, declared, path)
 
 
-def weights_of(suite: Suite, entry: SuiteEntry) -> Path | None:
+def weights_of(suite: Suite, entry: SuiteEntry, seed: int, conduct: "Conduct | None" = None) -> Path | None:
     """The weights that a suite's entry starts from, or None.
 
+    Args:
+        suite: the suite.
+        entry: one of its models.
+        seed: of the run that starts from them.
+        conduct: how a pretraining is carried out that was not run; None: it is not run now.
+
     Raises:
-        InputError: where the entry's pretraining has not been run, with the command that does it, or where
-            its corpus is missing or malformed.
+        InputError: where the entry's corpus is missing or malformed; where its pretraining was not run and is
+            not to be run, with the command that does it.
+        JobFailed: where the pretraining diverges.
     """
     if entry.start is None:
         return None
     home = registry.suite_folder(suite.name).path
-    if entry.pretrained is not None:
-        return _finished(suite, entry, entry.pretrained, home)
-    beside = home / entry.start
-    return beside if beside.exists() else Path(entry.start)
+    if entry.pretrained is None:
+        beside = home / entry.start
+        return beside if beside.exists() else Path(entry.start)
+    seed = seed if entry.pretrained.seed is None else entry.pretrained.seed
+    found = _finished(entry, entry.pretrained, seed, home)
+    file = home / entry.pretrained.corpus
+    if found is None and conduct is None:
+        first = ["tsbench", "fit", entry.model, "--corpus", str(file), "--seed", str(seed)]
+        raise InputError(
+            f"{entry.model} in {suite.name} starts from a pretraining on {entry.start} that has not been "
+            f"run. First: {shlex.join(first)}"
+        )
+    if found is None:
+        from .corpus_job import pretrain
+
+        options = Options(hyperparameters=entry.hyperparameters)
+        (made,) = pretrain(entry.model, file, seeds=(seed,), options=options, conduct=conduct)
+        return made.job.folder
+    return found
 
 
-def _finished(suite: Suite, entry: SuiteEntry, wanted: PretrainedOn, home: Path) -> Path:
+def _finished(entry: SuiteEntry, wanted: PretrainedOn, seed: int, home: Path) -> Path | None:
     """Run folder of the newest finished pretraining on the corpus as it is declared.
 
     Whatever code and machine it was run with: its weights are what they are, and a Result names their hash.
@@ -54,19 +81,13 @@ def _finished(suite: Suite, entry: SuiteEntry, wanted: PretrainedOn, home: Path)
     if corpus.name != wanted.name:
         raise InputError(f"{file}: the corpus is called {corpus.name}; a suite names it by its file")
     settings = registry.model(entry.model).settings_for(corpus.settings_name)
-    fixed = settings.hyperparameters if settings else {}
+    fixed = (settings.hyperparameters if settings else {}) | entry.hyperparameters
     runs = runs_folder() / FOLDER / corpus.name / entry.model
     found = []
-    for folder in runs.glob(f"seed-{wanted.seed}-*"):
+    for folder in runs.glob(f"seed-{seed}-*"):
         record = read_fit(folder)
         if not record or record.get("corpus", {}).get("hash") != corpus.hash:
             continue
         if fixed.items() <= record.get("model", {}).get("hyperparameters", {}).items():
             found.append(folder)
-    if not found:
-        first = ["tsbench", "fit", entry.model, "--corpus", str(file), "--seed", str(wanted.seed)]
-        raise InputError(
-            f"{entry.model} in {suite.name} starts from a pretraining on {corpus.name} that has not been "
-            f"run. First: {shlex.join(first)}"
-        )
-    return max(found, key=lambda folder: (folder / FIT).stat().st_mtime)
+    return max(found, key=lambda folder: (folder / FIT).stat().st_mtime, default=None)

@@ -80,6 +80,24 @@ METRICS = {
     "beam_gain": MetricWords(
         "Beamforming gain relative to perfect CSI (dB)", better="higher", finish="decibel"
     ),
+    "rmse_outdoor": MetricWords("RMSE outdoors", finish="root"),
+    "mae_outdoor": MetricWords("MAE outdoors"),
+    "rmse_inclusive": MetricWords("RMSE with given cells", finish="root"),
+    "mae_inclusive": MetricWords("MAE with given cells"),
+    "nmse_map": MetricWords("NMSE of grey values"),
+    "nmse_grey": MetricWords("NMSE"),
+    "psnr_map": MetricWords("PSNR (dB)", better="higher", finish="decibel"),
+    "psnr_grey": MetricWords("PSNR (dB)", better="higher", finish="decibel"),
+    "ssim_map": MetricWords("SSIM", better="higher"),
+    "ssim_grey": MetricWords("SSIM", better="higher"),
+    **{
+        f"coverage_f1_{level}": MetricWords(f"F1 of coverage at −{level} dB", better="higher")
+        for level in (80, 90, 100, 110, 120)
+    },
+    "toa_error": MetricWords("ToA error (ns)"),
+    "doa_error": MetricWords("DoA error (degrees)"),
+    "azimuth_error": MetricWords("Azimuth error (degrees)"),
+    "zenith_error": MetricWords("Zenith error (degrees)"),
 }
 
 

@@ -198,6 +198,12 @@ def _plot(entry: Entry) -> str | None:
     task = registry.tasks().get(entry.result.task.name)
     if task is None or task.view == "sequence":
         return forecast_chart(examples, entries=(name,))
+    if task.view in ("field", "volume"):
+        from tsbench.leaderboard.charts.maps import map_images
+
+        return map_images(examples.assign(entry=name), (name,), value_title="value")
+    if task.view not in FEATURES:
+        return None
     return response_images(
         examples.assign(entry=name), (name,), variable_title=FEATURES[task.view], value_title="magnitude"
     )

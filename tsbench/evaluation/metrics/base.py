@@ -39,6 +39,7 @@ class Metric:
         finish: `mean` (as it is), `root` (square root), `decibel` (10 log10), or `median`.
         better: which direction is good; `nominal`: neither, the value should be near `nominal`.
         view: shape of the tasks that it is for.
+        also: further shapes that it is for.
         reads: what the statistic gets of a forecast.
         levels: of the quantiles that it reads; empty: the task's.
         of_quantiles: the statistic of a quantile forecast, read at the task's levels, where the metric reads
@@ -62,6 +63,7 @@ class Metric:
     finish: Finish = "mean"
     better: Literal["lower", "higher", "nominal"] = "lower"
     view: str = "sequence"
+    also: tuple[str, ...] = ()
     reads: Reads = "point"
     levels: tuple[float, ...] = ()
     of_quantiles: Statistic | None = None

@@ -19,6 +19,7 @@ from tsbench.leaderboard.words import FEATURES, average_words, metric_words, sce
 
 from .. import text
 from ..view import Cell, View, best_marked, number_cell, scenarios_href
+from . import map_gallery
 from .averages import average_names, metric_tables, score_rows
 from .definition import in_words
 from .gallery import TYPICAL, WORST, chosen_cases, chosen_panels
@@ -152,6 +153,8 @@ def _gallery(
         chosen = chosen_panels(examples)
         drawn = drawn_once(charts.forecast_chart, examples, entries=shown, chosen=chosen)
         return [_figure(drawn, caption + (said if len(chosen) > 1 else ""), label)]
+    if view in map_gallery.VIEWS:
+        return [_figure(*one) for one in map_gallery.map_figures(examples, shown, task, which)]
     feature = FEATURES.get(view, "variable")
     figures = []
     for scenario, case, word in chosen_cases(examples):
