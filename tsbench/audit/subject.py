@@ -225,7 +225,7 @@ def _candidates(task: Task, models: Sequence[str | type]) -> tuple[Candidate, ..
     named = [(find_model(spec), True) for spec in models]
     found = []
     for source, asked in named or [(find_model(name), False) for name in DEFAULT_MODELS]:
-        gap, settings = source.card.gap(task.name), source.card.settings_for(task.name)
+        gap, settings = source.card.gap(task), source.card.settings_for(task)
         if gap or settings is None:
             if asked:
                 reason = gap.reason if gap else "its card has no settings for the task"
