@@ -198,6 +198,8 @@ def _plot(entry: Entry) -> str | None:
     task = registry.tasks().get(entry.result.task.name)
     if task is None or task.view == "sequence":
         return forecast_chart(examples, entries=(name,))
+    if task.view not in FEATURES:
+        return None
     return response_images(
         examples.assign(entry=name), (name,), variable_title=FEATURES[task.view], value_title="magnitude"
     )
