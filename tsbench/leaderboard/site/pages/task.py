@@ -154,7 +154,7 @@ def _drawn_gallery(
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     kept = len(examples.groupby(["scenario", "case"]))
     said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
-    if view == "sequence":
+    if view in ("sequence", "grid"):
         bounded = set(EXAMPLE_BOUNDS) <= set(examples)
         bands = ", with a band for 80 % intervals where there are such" if bounded else ""
         caption = (
