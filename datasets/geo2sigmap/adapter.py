@@ -8,13 +8,13 @@ import numpy as np
 
 from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest
+from tsbench.radio.path_loss import uma_prior
 
 from ..radio_maps.draw import ROOF_MAST
 from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
 from ..radio_maps.propagation.analytic import NAME, path_gains
 from ..radio_maps.propagation.antenna import Transmitter
 from ..radio_maps.propagation.maps import NO_SIGNAL, Grid, Propagation
-from ..radio_maps.propagation.path_loss import uma_prior
 from ..radio_maps.scenes.scene import Scene, cell_centres
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from tsbench.datasets.radio_maps.draw import draw_scene, scenes_of
 from tsbench.datasets.radio_maps.images import images_below, numbers_of, read_frames, split_of
 from tsbench.datasets.radio_maps.measurements import block_of, folds_of, raster_shape, rasterise, read_points
 from tsbench.datasets.radio_maps.propagation import llvm
-from tsbench.datasets.radio_maps.propagation.path_loss import LIGHT, uma_prior
 from tsbench.datasets.radio_maps.scenes.scene import Scene
 from tsbench.datasets.radio_maps.simulate import simulate
+from tsbench.radio.path_loss import LIGHT, uma_prior
 
 PIXELS = 32
 """Edge of the made images; the published ones have 256."""

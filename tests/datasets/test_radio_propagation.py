@@ -14,18 +14,14 @@ from hypothesis.extra import numpy as arrays
 from tsbench.contracts import InputError
 from tsbench.datasets.radio_maps.propagation import analytic, llvm, raytracing
 from tsbench.datasets.radio_maps.propagation.antenna import Transmitter, antenna_gain
-from tsbench.datasets.radio_maps.propagation.maps import Grid, Propagation
-from tsbench.datasets.radio_maps.propagation.path_loss import (
-    LIGHT,
+from tsbench.datasets.radio_maps.propagation.diffraction import (
     bullington_edge,
     bullington_loss,
-    free_space_loss,
     knife_edge_loss,
-    path_loss,
-    uma_prior,
-    uma_prior_loss,
 )
+from tsbench.datasets.radio_maps.propagation.maps import Grid, Propagation
 from tsbench.datasets.radio_maps.scenes.scene import Building, Scene, fine_heights
+from tsbench.radio.path_loss import LIGHT, free_space_loss, path_loss, uma_prior, uma_prior_loss
 
 CARRIER = 3.64e9
 

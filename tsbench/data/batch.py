@@ -30,9 +30,9 @@ context, nanoseconds since 1970, int64; `index` counts the cases of a split from
 be coupled by a model. Target channels are the task's targets, a part of the context's. `series` is the number
 of a sample's series in its collection, and `length` says how many of the last steps of the context are its
 own: those before are padding, 0 and not observed. `entity` holds features of a few parts of a sample, in no
-order, and `entity_mask` says which of them there are. `position` is where a sample lies, in units: latitude and
-longitude in degrees, or where the transmitter of a map is (`tsbench.contracts.field`); `environment` is what
-else is known of it."""
+order, and `entity_mask` says which of them there are. `position` is where a sample lies, in units: latitude
+and longitude in degrees, or where the transmitter of a map is (`tsbench.contracts.field`); `environment` is
+what else is known of it."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:

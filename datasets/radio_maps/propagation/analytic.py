@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tsbench.radio.path_loss import LIGHT, path_loss
+
 from ..scenes.scene import Scene, cell_heights, fine_heights, height_at
 from .antenna import Transmitter, antenna_gain
+from .diffraction import Edge, bullington_edge, bullington_loss
 from .maps import Arrivals, Grid, Propagation, in_decibels, require_outdoors
-from .path_loss import LIGHT, Edge, bullington_edge, bullington_loss, path_loss
 
 NAME = "analytic (TR 38.901, ITU-R P.526)"
 POINT_STEP = 1.5

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from tsbench.contracts import InputError
+from tsbench.radio.path_loss import LIGHT
 
 from ..scenes.scene import Scene, buildings_mesh, cell_heights, fine_heights, ground_mesh
 from .antenna import Transmitter, antenna_gain
 from .llvm import require_variant
 from .maps import Arrivals, Grid, Propagation, in_decibels, require_outdoors
 from .paired import ISOTROPIC, paired_array, separate_maps, single_array
-from .path_loss import LIGHT
 
 BUILDING, GROUND = "marble", "wet_ground"
 """Materials of ITU-R P.2040, as in Geo2SigMap."""

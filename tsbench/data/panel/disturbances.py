@@ -10,6 +10,8 @@ from tsbench.data.batch import Batch
 from tsbench.data.disturbances import Disturbance, Level
 from tsbench.data.missing import fill_forward
 
+from .entities import entity_noise
+
 
 def missing_steps(
     batch: Batch,
@@ -34,4 +36,4 @@ def missing_steps(
     return batch.replace(context=fill_forward(context, observed, scale.mean), observed=observed)
 
 
-DISTURBANCES: dict[str, Disturbance] = {"missing_steps": missing_steps}
+DISTURBANCES: dict[str, Disturbance] = {"missing_steps": missing_steps, "entity_noise": entity_noise}

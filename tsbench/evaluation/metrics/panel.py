@@ -3,6 +3,7 @@
 import torch
 
 from .base import Metric
+from .panel_percentage import PERCENTAGES
 
 
 def variance_parts(
@@ -81,4 +82,4 @@ R2_OFFICIAL = Metric(
     power=2,
 )
 
-METRICS: tuple[Metric, ...] = (R2, R2_OFFICIAL)
+METRICS: tuple[Metric, ...] = (R2, R2_OFFICIAL, *PERCENTAGES)

@@ -1,0 +1,1 @@
+"""Formulas of radio propagation that data sets and models share."""
