@@ -78,7 +78,7 @@ def compare(mode: str, rounds: int, compiled: bool) -> dict[str, Any]:
 
 def prepared(mode: str) -> tuple[Csi4Cast, torch.Tensor]:
     """The released size of a mode with normalisations that have seen data, and a sample."""
-    settings = registry.model("csi_4cast").settings_for(f"csi-rrg-{mode}")
+    settings = registry.model("csi_4cast").settings_for(registry.task(f"csi-rrg-{mode}"))
     assert settings is not None
     names = tuple(map(str, range(2 * SUBCARRIERS)))
     shape = TaskShape(CONTEXT, HORIZON, HORIZON, names, names)

@@ -55,7 +55,7 @@ class Entry:
 
     def __init__(self, name: str, task: str, epochs: int) -> None:
         source = find_model(name)
-        chosen = source.card.settings_for(task)
+        chosen = source.card.settings_for(registry.task(task))
         assert chosen is not None
         self.kind: Any = source.load()
         self.data, self.context = TaskData.open(registry.task(task)), chosen.context

@@ -1,11 +1,14 @@
 """Training step of every neural model of the zoo, side by side: our fit against a bare loop, in one run.
 
-    python benchmarks/step_time.py [MODEL ...] [--rounds N] [--threads N] [--out FILE.json]
+    python benchmarks/step_time.py [MODEL ...] [--rounds N] [--threads N] [--clock processor|wall]
+        [--out FILE.json]
 
 The bare loop gathers the same batches and does forward, loss, backward and a fused optimiser step, nothing
-else. Both take turns, and a round counts by the lower quartile of its steps: where others share the machine,
-more tells how busy these were. Needs the ETTh1 store (`tsbench data get etth1`). Prints a table and writes
-JSON; exits with 1 where a step takes more than 15 % or 0.5 ms longer, whichever is more.
+else. Both take turns step by step, and a round counts by the lower quartile of its steps. The clock is the
+processor time of this process, by default with one thread: where others share the machine, wall time tells
+how busy they are. `linear`, which solves for its map, is measured by its whole fit, divided by the batches.
+Needs the ETTh1 store (`tsbench data get etth1`). Prints a table and writes JSON; exits with 1 where a step
+takes more than 15 % or 0.5 ms longer, whichever is more.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +33,7 @@ from tsbench.data.presented import Presented
 from tsbench.data.task_data import TaskData
 from tsbench.data.windows import Windows
 from tsbench.jobs.source import find_model
+from tsbench.models.linear.model import FIT_BATCH
 from tsbench.training.build import NoHyperparameters, build
 from tsbench.training.fit import fit_by_gradient
 from tsbench.training.module import NeuralForecaster
@@ -42,6 +47,12 @@ SMALL = {"time_moe": {"size": "tiny"}}
 """Sizes that are trained on a CPU, where the card's is not."""
 ROUND_SECONDS, LEAST_STEPS, MOST_STEPS, WARM_UP = 2.0, 8, 200, 2
 SHARE, SLACK = 0.15, 0.5e-3
+CLOCKS: dict[str, Callable[[], float]] = {"processor": time.process_time, "wall": time.perf_counter}
+SOLVED = "linear"
+SOLVED_WINDOWS = 8192
+Clock = Callable[[], float]
+Taken = tuple[list[float], list[float]]
+"""Seconds of each step, of the bare loop and of ours."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +80,27 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("models", nargs="*", help="by default every neural model of the zoo")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="processor")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/step_time.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    measured: dict[str, Any] = {"task": TASK, "threads": arguments.threads, "models": {}}
-    print(f"{'model':27} {'bare (ms)':>10} {'fit (ms)':>10} {'ratio':>7} {'more (ms)':>10}  bound")
-    for name in arguments.models or neural_models():
-        found = compare(name, arguments.rounds)
+    measured: dict[str, Any] = {
+        "task": TASK,
+        "threads": arguments.threads,
+        "clock": arguments.clock,
+        "models": {},
+    }
+    columns = f"{'bare (ms)':>10} {'fit (ms)':>10} {'ratio':>7} {'of rounds':>13} {'more (ms)':>10}"
+    print(f"{'model':27} {columns}  bound")
+    for name in arguments.models or [*neural_models(), SOLVED]:
+        found = compare(name, arguments.rounds, CLOCKS[arguments.clock])
         measured["models"][name] = found
         kept = "kept" if found["within the bound"] else "EXCEEDED"
+        low, high = found["ratios of rounds"]
         print(
             f"{name:27} {found['bare (ms)']:10.3f} {found['fit (ms)']:10.3f} {found['ratio']:7.3f} "
-            f"{found['more (ms)']:10.3f}  {kept}",
+            f"{low:6.3f}–{high:6.3f} {found['more (ms)']:10.3f}  {kept}",
             flush=True,
         )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,25 +115,35 @@ def neural_models() -> list[str]:
     return [name for name in named if issubclass(find_model(name).load(), NeuralForecaster)]
 
 
-def compare(name: str, rounds: int) -> dict[str, Any]:
-    """Medians over rounds, in which both ways take turns, of the lower quartile of a round's steps."""
-    model, source, clip = prepared(name)
-    step = statistics.median(bare_steps(model, replace(source, cases=LEAST_STEPS * batch_of(source)), clip))
-    steps = max(LEAST_STEPS, min(MOST_STEPS, int(ROUND_SECONDS / step)))
-    source = replace(source, cases=steps * batch_of(source))
+def compare(name: str, rounds: int, clock: Clock) -> dict[str, Any]:
+    """Medians over rounds of the lower quartile of a round's steps, which both ways take in turns."""
+    measure, steps = (solved if name == SOLVED else stepped)(name, clock)
     bare, fit = [], []
     for _ in range(rounds):
-        bare.append(lower_quartile(bare_steps(model, source, clip)))
-        fit.append(lower_quartile(fit_steps(model, source)))
+        theirs, own = measure()
+        bare.append(lower_quartile(theirs))
+        fit.append(lower_quartile(own))
     one, ours = statistics.median(bare), statistics.median(fit)
+    ratios = sorted(mine / theirs for mine, theirs in zip(fit, bare, strict=True))
     return {
         "bare (ms)": one * 1e3,
         "fit (ms)": ours * 1e3,
         "ratio": ours / one,
+        "ratios of rounds": [ratios[0], ratios[-1]],
         "more (ms)": (ours - one) * 1e3,
         "steps a round": steps,
         "within the bound": ours - one <= max(SHARE * one, SLACK),
     }
+
+
+def stepped(name: str, clock: Clock) -> tuple[Callable[[], Taken], int]:
+    """A round of a model that is fitted by gradient, and its number of steps."""
+    model, source, clip = prepared(name)
+    few = replace(source, cases=LEAST_STEPS * batch_of(source))
+    step = statistics.median(timed(bare_steps(model, few, clip), clock)[WARM_UP:])
+    steps = max(LEAST_STEPS, min(MOST_STEPS, int(ROUND_SECONDS / step / 2)))
+    source = replace(source, cases=steps * batch_of(source))
+    return lambda: in_turns(model, source, clip, clock), steps
 
 
 def prepared(name: str) -> tuple[NeuralForecaster, Excerpt, float]:
@@ -124,7 +153,7 @@ def prepared(name: str) -> tuple[NeuralForecaster, Excerpt, float]:
     task = registry.task(TASK)
     if name.startswith("csi_"):
         task = task.model_copy(update=PAIRS)
-    chosen = found.card.settings_for(TASK) or found.card.settings[0]
+    chosen = found.card.settings_for(registry.task(TASK)) or found.card.settings[0]
     data = TaskData.open(task)
     given = chosen.hyperparameters | SMALL.get(name, {})
     hyperparameters = fill(getattr(kind, "Hyperparameters", NoHyperparameters), given, name)
@@ -136,44 +165,92 @@ def prepared(name: str) -> tuple[NeuralForecaster, Excerpt, float]:
     return model, source, settings.gradient_clip or getattr(inspect.getmodule(kind), "CLIP", 0.0)
 
 
-def bare_steps(model: NeuralForecaster, source: Excerpt, clip: float) -> list[float]:
-    """Seconds of each step of a bare loop, from forward pass to forward pass."""
+def in_turns(model: NeuralForecaster, source: Excerpt, clip: float, clock: Clock) -> Taken:
+    """Steps of the bare loop, and of a fit from forward pass to forward pass without the bare steps between."""
+    bare, fitted = bare_steps(model, source, clip), copy.deepcopy(model)
+    theirs: list[float] = []
+    ours: list[float] = []
+    step, began = fitted.training_step, 0.0
+
+    def noting(*arguments: Any) -> torch.Tensor:
+        nonlocal began
+        ours.append(clock() - began)
+        theirs.extend(timed(itertools.islice(bare, 1), clock))
+        began = clock()
+        return step(*arguments)
+
+    fitted.training_step = noting  # type: ignore[method-assign]
+    fit_by_gradient(fitted, source)
+    return theirs[WARM_UP:], ours[1 + WARM_UP :]
+
+
+def bare_steps(model: NeuralForecaster, source: Excerpt, clip: float) -> Iterator[None]:
+    """A bare loop that stops after each step."""
     model = copy.deepcopy(model).train()
     model.settings = source.settings
     optimiser = model.configure_optimizers()
     assert isinstance(optimiser, torch.optim.Optimizer)
-    began = []
     for batch in Batches(source.train, source.settings.batch_size, seed=0):
-        began.append(time.perf_counter())
         loss = model.loss(batch)
         optimiser.zero_grad()
         loss.backward()
         if clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimiser.step()
-    return differences(began)
+        yield
 
 
-def fit_steps(model: NeuralForecaster, source: Excerpt) -> list[float]:
-    """Seconds of each step inside a fit, from forward pass to forward pass."""
-    model, began = copy.deepcopy(model), []
-    step = model.training_step
-
-    def noting(*arguments: Any) -> torch.Tensor:
-        began.append(time.perf_counter())
-        return step(*arguments)
-
-    model.training_step = noting  # type: ignore[method-assign]
-    fit_by_gradient(model, source)
-    return differences(began)
+def timed(steps: Iterator[None], clock: Clock) -> list[float]:
+    """Seconds of each of some steps."""
+    found, began = [], clock()
+    for _ in steps:
+        now = clock()
+        found.append(now - began)
+        began = now
+    return found
 
 
-def differences(began: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in itertools.pairwise(began)][WARM_UP:]
+def solved(name: str, clock: Clock) -> tuple[Callable[[], Taken], int]:
+    """A round of the model that solves for its map: one fit each, and the number of its batches."""
+    found = find_model(name)
+    task, kind = registry.task(TASK), found.load()
+    record = getattr(kind, "Hyperparameters", NoHyperparameters)
+    chosen = found.card.settings_for(task)
+    assert chosen is not None
+    data = TaskData.open(task)
+    source = Excerpt(data, chosen.context, 0, cases=SOLVED_WINDOWS, uses=frozenset({"context"}))
+    batches = -(-SOLVED_WINDOWS // FIT_BATCH)
+
+    def measure() -> Taken:
+        began = clock()
+        solve(source, chosen.context, task.horizon)
+        between = clock()
+        build(kind, data.shape(chosen.context), record(), 0).fit(source)
+        return [(between - began) / batches], [(clock() - between) / batches]
+
+    measure()
+    return measure, batches
+
+
+def solve(source: Excerpt, context: int, horizon: int) -> torch.Tensor:
+    """The normal equations of a map from look-back to horizon, solved, and the error on the validation."""
+    gram = torch.zeros(context + 1, context + 1, dtype=torch.float64)
+    moment = torch.zeros(context + 1, horizon, dtype=torch.float64)
+    for batch in source.train.batches(FIT_BATCH):
+        inputs = batch["context"].transpose(1, 2).flatten(0, 1).double()
+        inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=1)
+        gram += inputs.T @ inputs
+        moment += inputs.T @ batch["target"].transpose(1, 2).flatten(0, 1).double()
+    ridge = 1e-6 * gram.diagonal().mean() * torch.eye(context + 1, dtype=torch.float64)
+    solution = torch.linalg.solve(gram + ridge, moment)
+    for batch in source.validation.batches(FIT_BATCH):
+        forecast = batch["context"].transpose(1, 2) @ solution[:-1].float() + solution[-1].float()
+        (forecast - batch["target"].transpose(1, 2)).square().mean()
+    return solution
 
 
 def lower_quartile(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=4, method="inclusive")[0]
+    return min(seconds) if len(seconds) < 2 else statistics.quantiles(seconds, n=4, method="inclusive")[0]
 
 
 def batch_of(source: Excerpt) -> int:

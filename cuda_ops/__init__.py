@@ -8,8 +8,8 @@ Import an operator from here: `from tsbench.cuda_ops import moe_ffn`. Importing 
 neither Triton nor cuda.core (torch's FLOP counter, with which operators register, loads Triton where it is).
 """
 
-from .choice import chosen, ops
-from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores
+from .choice import chosen, ops, recorded
+from .ensemble_crps import EnsembleScores, energy_score, ensemble_crps, ensemble_scores, ordered_members
 from .moe_ffn.op import moe_ffn
 from .pgn_gate.history import pgn_history
 from .pgn_gate.op import pgn_gate
@@ -24,7 +24,9 @@ __all__ = [
     "ensemble_scores",
     "moe_ffn",
     "ops",
+    "ordered_members",
     "pgn_gate",
     "pgn_history",
+    "recorded",
     "window_gather",
 ]

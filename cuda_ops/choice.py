@@ -1,7 +1,8 @@
 """Which path of an operator runs: the reference, torch operations, or a CUDA kernel.
 
 The environment variable TSBENCH_OPS chooses for the process, `with ops("reference"):` for a block. A context
-variable holds the latter, so that threads and tasks do not see each other's choice.
+variable holds the latter, so that threads and tasks do not see each other's choice. `with recorded():` notes
+which paths were taken.
 """
 
 import os
@@ -22,6 +23,7 @@ VARIABLE = "TSBENCH_OPS"
 CHOICES: tuple[Choice, ...] = ("reference", "auto", "cuda")
 
 _in_block: ContextVar[Choice | None] = ContextVar("tsbench_ops", default=None)
+_recording: ContextVar[dict[str, set[Path]] | None] = ContextVar("tsbench_ops_recording", default=None)
 _warning = threading.Lock()
 _warned = False
 
@@ -53,6 +55,25 @@ def chosen() -> Choice:
     return _in_block.get() or _checked(os.environ.get(VARIABLE) or "auto", VARIABLE)
 
 
+@contextmanager
+def recorded() -> Iterator[dict[str, set[Path]]]:
+    """Within, note which paths are taken: operator → paths, of the operators that were called."""
+    found: dict[str, set[Path]] = {}
+    token = _recording.set(found)
+    try:
+        yield found
+    finally:
+        _recording.reset(token)
+
+
+def note(operator: str, taken: Path) -> Path:
+    """Record that a call of an operator takes a path, which is given back."""
+    found = _recording.get()
+    if found is not None:
+        found.setdefault(operator, set()).add(taken)
+    return taken
+
+
 def path(operator: str, device: torch.device, obstacle: Callable[[torch.device], str | None]) -> Path:
     """The path that an operator takes for tensors on `device`.
 
@@ -68,6 +89,10 @@ def path(operator: str, device: torch.device, obstacle: Callable[[torch.device],
     Raises:
         InputError: where the choice is `cuda` and the kernel cannot run.
     """
+    return note(operator, _path(operator, device, obstacle))
+
+
+def _path(operator: str, device: torch.device, obstacle: Callable[[torch.device], str | None]) -> Path:
     choice = chosen()
     if choice == "reference":
         return "reference"
@@ -101,4 +126,4 @@ def _warn_once(message: str) -> None:
         if _warned:
             return
         _warned = True
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+    warnings.warn(message, RuntimeWarning, stacklevel=5)

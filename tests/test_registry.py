@@ -109,7 +109,7 @@ def test_every_card_task_and_suite_can_be_read_and_fits_the_others():
         assert task.dataset in registry.datasets()
         assert {scenario.dataset for scenario in task.scenarios()} <= set(registry.datasets())
         for card in registry.models().values():
-            assert card.settings_for(task.name) is not None or card.gap(task.name)
+            assert card.settings_for(task) is not None or card.gap(task)
     for suite in registry.suites().values():
         assert set(suite.tasks) <= set(registry.tasks())
         assert {entry.model for entry in suite.models} <= set(registry.models())

@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 import torch
 
+from .. import choice
+
 NUMBERS_AT_ONCE = 2**17
 """Errors of a block on a CPU; with their order and their slopes they fit in a cache of 1 MiB."""
 NUMBERS_ON_DEVICE = 2**27
@@ -143,6 +145,22 @@ class Places:
     def rows(self) -> Iterator[tuple[int, int, float]]:
         """Below, above and share of each level."""
         return zip(self.below.tolist(), self.above.tolist(), self.share.tolist(), strict=True)
+
+
+def ordered_members(forecast: torch.Tensor) -> torch.Tensor:
+    """Members in ascending order, NaN last: the values of `torch.sort` along the first dimension.
+
+    On a CPU numpy orders them, in a tenth of the time of torch's sort at a hundred members.
+
+    Args:
+        forecast: members, shape (member, ...), floating.
+    """
+    plain = choice.chosen() == "reference"
+    choice.note("ordered_members", "reference" if plain else "torch")
+    sorted_by_numpy = forecast.device.type == "cpu" and forecast.dtype in (torch.float32, torch.float64)
+    if plain or not sorted_by_numpy or forecast.requires_grad:
+        return forecast.sort(dim=0).values
+    return torch.from_numpy(np.sort(forecast.numpy(), axis=0))
 
 
 def precision(forecast: torch.Tensor) -> torch.dtype:

@@ -7,6 +7,10 @@ from torch.autograd.function import once_differentiable
 
 from . import kernels
 
+FUSED_FROM = 32
+"""Width from which a backward pass of our own pays on a processor (docs/cuda_ops.md). Below, the chain of
+operations that autograd knows takes as long or less, and keeps the bits of Results made with it."""
+
 
 def forward(
     present: torch.Tensor, history: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, kernel: bool
@@ -111,13 +115,18 @@ class Gate(torch.autograd.Function):
 def differentiable(
     present: torch.Tensor, history: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """The same as a chain of differentiable operations, for `torch.func`: shape (channel, width, column)."""
+    """The same as a chain of differentiable operations, for `torch.func` and for small widths.
+
+    Returns:
+        Shape (channel, width, column).
+    """
     inputs = present.shape[1]
     weight, bias = _doubled(weight, bias)
     both = torch.baddbmm(bias[..., None], weight[..., :inputs], present)
     both = both + torch.bmm(weight[..., inputs:], history)
     share, half = both.sigmoid().chunk(2, dim=1)
-    return torch.lerp(2 * half - 1, history, share)
+    fresh = 2 * half - 1
+    return fresh + share * (history - fresh)
 
 
 def _doubled(weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

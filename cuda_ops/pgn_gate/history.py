@@ -10,6 +10,7 @@ from tsbench.contracts import InputError
 
 from .. import choice
 from ..surroundings import cast, learned, transformed, without_autocast
+from . import gate
 from .reference import history_reference
 
 
@@ -39,13 +40,18 @@ def pgn_history(grid: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) ->
     with without_autocast(grid.device, dtype):
         if torch.compiler.is_compiling():
             return _product(grid, _triangular_by_index(weight), bias)
-        if choice.chosen() == "reference":
+        if choice.note("pgn_history", _path()) == "reference":
             return history_reference(grid, weight, bias)
-        if transformed():
+        if weight.shape[1] < gate.FUSED_FROM or transformed():
             return _product(grid, _triangular_by_index(weight), bias)
         if not learned(grid, weight, bias):
             return _product(grid, _triangular(weight), bias)
         return _History.apply(grid, weight, bias)
+
+
+def _path() -> choice.Path:
+    """Products of torch on every device, unless the reference is asked for."""
+    return "reference" if choice.chosen() == "reference" else "torch"
 
 
 class _History(torch.autograd.Function):

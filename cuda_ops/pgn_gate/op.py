@@ -26,7 +26,8 @@ def pgn_gate(
     PGN paper (arXiv 2409.17703), eqs. 5-7: s and t are sigmoid and tanh of the two halves of
     weight · (present, history) + bias. Channels never mix. Differentiable once in all arguments, also under
     `torch.func`. The same input gives the same bits: sums have a fixed order, without atomics. On a CUDA
-    device the backward pass computes s and t again; on a processor they are kept, which takes less time.
+    device the backward pass computes s and t again; on a processor they are kept, which takes less time, and
+    small widths are left to autograd.
     Under autocast, everything is cast to its dtype.
 
     Args:
@@ -52,7 +53,8 @@ def pgn_gate(
         taken = _path(history)
         if taken == "reference":
             return gate_reference(present, history, weight, bias)
-        if transformed():
+        small = taken == "torch" and history.shape[1] < gate.FUSED_FROM
+        if small or transformed():
             return gate.differentiable(present, history, weight, bias)
         if history.device.type in ("cpu", "cuda") and type(history) is torch.Tensor:
             if not learned(present, history, weight, bias):

@@ -63,7 +63,9 @@ class Linear(nn.Module):
             moment += inputs.T @ outputs
         if gram[-1, -1] == 0:
             raise InputError("linear needs training windows whose targets are all observed; there are none")
-        penalty = self.ridge * gram.diagonal()[:-1].mean() * torch.eye(size, dtype=torch.float64)
+        # A look-back that never varies from 0 (targets that nobody observes) leaves the intercept alone.
+        size_of_rows = gram.diagonal()[:-1].mean().item() or 1.0
+        penalty = self.ridge * size_of_rows * torch.eye(size, dtype=torch.float64)
         penalty[-1, -1] = 0  # the intercept is not shrunk
         solution = torch.linalg.solve(gram + penalty, moment)  # (context + 1, lead_time)
         with torch.no_grad():

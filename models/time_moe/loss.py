@@ -18,9 +18,14 @@ Each = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Loss of each value, shape of the labels, from the forecast of a head and the labels."""
 
 
-def huber(forecast: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Huber loss of each value, with the threshold of the paper's eq. 9."""
-    return functional.huber_loss(forecast, labels, reduction="none", delta=DELTA)
+def huber(forecast: torch.Tensor, labels: torch.Tensor, delta: float = DELTA) -> torch.Tensor:
+    """Huber loss of each value, by default with the threshold of the paper's eq. 9.
+
+    A threshold below 1 divides it: then it is nearly the absolute error, whatever the threshold, and keeps
+    its weight beside the balance of the experts.
+    """
+    loss = functional.huber_loss(forecast, labels, reduction="none", delta=delta)
+    return loss if delta >= 1 else loss / delta
 
 
 def objective(

@@ -4,6 +4,7 @@ Shi et al., "Time-MoE", ICLR 2025 (arXiv 2409.16040). With given weights it fore
 fine-tuned on a task; without, it is trained on the task alone. Parameter names are the official ones.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from tsbench.training.published_folder import read_state
 from .checkpoint import read_configuration
 from .configuration import SIZES, Configuration
 from .generation import generate, sequences_at_once
-from .loss import Each, huber, objective
+from .loss import DELTA, Each, huber, objective
 from .network import Backbone, heads_of, initialise
 
 BETAS = (0.9, 0.95)
@@ -42,11 +43,19 @@ class Hyperparameters:
         zero_shot: forecast with given weights and learn nothing.
         window_norm: normalise each window by its own mean and standard deviation, and undo it on the
             forecast; the official benchmark leaves it out, the official example does it.
+        delta: threshold of Huber's loss in training, in the network's units. The published 2 makes it the
+            squared error of nearly every value; a small one trains for the absolute error.
     """
 
     size: Literal["tiny", "small", "base", "large", "ultra"] = "base"
     zero_shot: bool = False
     window_norm: bool = True
+    delta: float = DELTA
+
+    def __post_init__(self) -> None:
+        """Refuse a threshold that is none."""
+        if not (math.isfinite(self.delta) and self.delta > 0):
+            raise ValueError(f"delta must be a positive number, not {self.delta}")
 
 
 class TimeMoE(NeuralForecaster):
@@ -68,7 +77,7 @@ class TimeMoE(NeuralForecaster):
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         super().__init__(shape)
         chosen = hyperparameters or Hyperparameters()
-        self.size, self.window_norm = chosen.size, chosen.window_norm
+        self.size, self.window_norm, self.delta = chosen.size, chosen.window_norm, chosen.delta
         # Zero-shot and fine-tuned are one model with one card; the job asks the instance.
         self.fits = "none" if chosen.zero_shot else "task"  # type: ignore[misc]
         self.configuration = SIZES[chosen.size]
@@ -140,7 +149,7 @@ class TimeMoE(NeuralForecaster):
         ]
         unit = self._unit(batch, spread)
         if unit is None:
-            each: Each = lambda forecast, labels: huber(forecast[0], labels)  # noqa: E731
+            each: Each = lambda forecast, labels: huber(forecast[0], labels, self.delta)  # noqa: E731
         else:
             each = partial(self._negative_score, unit)
         return objective(encoded, forecasts, whole[:, 1:], self.configuration, held[:, 1:], each=each)

@@ -20,6 +20,8 @@ from tsbench.contracts import InputError, TaskShape
 from tsbench.data.calendar import PREFIX
 from tsbench.training.module import NeuralForecaster
 
+from ...cuda_ops import pgn_gate, pgn_history
+
 EPSILON = 1e-5
 
 
@@ -131,7 +133,7 @@ class LongBranch(nn.Module):
 
     def __init__(self, channels: int, inputs: int, width: int, rows: int) -> None:
         super().__init__()
-        self.channels, self.inputs = channels, inputs
+        self.channels = channels
         self.hidden_MLP = nn.Conv1d(channels * inputs, channels * width, rows - 1, groups=channels)
         self.gate = nn.Conv1d(channels * (inputs + width), channels * 2 * width, 1, groups=channels)
         self.fc = nn.Conv1d(channels * width, channels * width, rows, groups=channels)
@@ -144,35 +146,15 @@ class LongBranch(nn.Module):
         return torch.baddbmm(bias, weight, columns).unflatten(2, grid.shape[3:])
 
     def history(self, grid: torch.Tensor) -> torch.Tensor:
-        """Eq. 4: row r from rows before r only; row 0 is the bias. (channel, width, row, sample, phase).
-
-        The convolution over rows with zeros before the first is a product with a block-triangular matrix: the
-        block from row i to row r > i is the kernel's step i − r + rows − 1.
-        """
-        rows = grid.shape[2]
+        """Eq. 4: row r from rows before r only; row 0 is the bias. (channel, width, row, sample, phase)."""
         kernel = rearrange(self.hidden_MLP.weight, "(n d) i k -> n d i k", n=self.channels)
-        row = torch.arange(rows, device=grid.device)
-        step = row - row[:, None] + rows - 1  # to each row, from each row
-        blocks = kernel[..., step.clamp_max(rows - 2)] * (row < row[:, None])
-        matrix = rearrange(blocks, "n d i row origin -> n (d row) (i origin)")
-        bias = rearrange(
-            bias_of(self.hidden_MLP, self.channels).expand(-1, -1, rows), "n d row -> n (d row) 1"
-        )
-        columns = rearrange(grid, "n i row b phase -> n (i row) (b phase)")
-        history = torch.baddbmm(bias, matrix, columns)
-        return history.view(self.channels, -1, rows, *grid.shape[3:])
+        bias = bias_of(self.hidden_MLP, self.channels)[..., 0]
+        return pgn_history(grid.flatten(3), kernel, bias).unflatten(3, grid.shape[3:])
 
     def mix(self, grid: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """Eqs. 5-7: s·history + (1 − s)·t; the first half is s. (channel, width, row, sample, phase)."""
         weight, bias = matrix(self.gate, self.channels)
-        # tanh x = 2 σ(2x) − 1: one sigmoid over both halves is an order faster than a tanh on a CPU.
-        twice = torch.ones_like(bias)
-        twice[:, bias.shape[1] // 2 :] = 2
-        gates = torch.baddbmm(bias * twice, weight[..., : self.inputs] * twice, grid.flatten(2))
-        gates = gates + torch.bmm(weight[..., self.inputs :] * twice, history.flatten(2))
-        share, half = gates.sigmoid().view(self.channels, 2, *history.shape[1:]).unbind(1)
-        present = 2 * half - 1
-        return present + share * (history - present)
+        return pgn_gate(grid.flatten(2), history.flatten(2), weight, bias[..., 0]).view_as(history)
 
 
 class ShortBranch(nn.Module):

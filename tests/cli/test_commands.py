@@ -101,10 +101,26 @@ def test_lists_name_everything(tsbench):
         assert names == set(known)
 
 
+def test_lists_keep_what_holds_every_word_and_tasks_are_found_by_their_dataset(tsbench):
+    found = json.loads(tsbench("list", "tasks", "ETTh1", "720", "--json").out)
+
+    assert {row["name"] for row in found} == {
+        name for name, task in registry.tasks().items() if "etth1" in name and "720" in name
+    }
+    by_dataset = json.loads(tsbench("list", "tasks", "load_demo", "--json").out)
+    assert by_dataset
+    assert all("load_demo" in row["dataset"] for row in by_dataset)
+    refused = tsbench("list", "tasks", "no-such-word")
+    assert refused.code == 2
+    assert refused.lines == ["Error: No task holds 'no-such-word'"]
+
+
 def test_tables_fit_eighty_columns(waves_at_hand, tsbench):
     tables = [
         tsbench("list", "models").out,
         tsbench("list", "datasets").out,
+        tsbench("list", "tasks").out,
+        tsbench("list", "suites").out,
         tsbench("run", "dlinear", "waves-12", *QUICK).out,
     ]
 

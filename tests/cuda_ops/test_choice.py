@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tsbench.contracts import InputError
-from tsbench.cuda_ops import chosen, ops
+from tsbench.cuda_ops import chosen, ops, ordered_members, pgn_history, recorded, window_gather
 from tsbench.cuda_ops.choice import path
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -102,3 +102,22 @@ def test_importing_the_operators_loads_neither_triton_nor_cuda_core():
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_block_notes_which_paths_were_taken_and_no_calls_outside_it():
+    table, starts = torch.zeros(9, 2), torch.tensor([0, 3])
+    window_gather(table, starts, 2, 1)
+    with recorded() as found:
+        assert found == {}
+        window_gather(table, starts, 2, 1)
+        with ops("reference"):
+            window_gather(table, starts, 2, 1)
+            pgn_history(torch.zeros(1, 1, 2, 3), torch.zeros(1, 4, 1, 1), torch.zeros(1, 4))
+        ordered_members(torch.zeros(3, 2))
+    ordered_members(torch.zeros(3, 2).double())
+
+    assert found == {
+        "window_gather": {"reference", "torch"},
+        "pgn_history": {"reference"},
+        "ordered_members": {"torch"},
+    }

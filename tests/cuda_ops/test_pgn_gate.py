@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tsbench.contracts import InputError
 from tsbench.cuda_ops import ops, pgn_gate, pgn_history
-from tsbench.cuda_ops.pgn_gate import kernels
+from tsbench.cuda_ops.pgn_gate import gate, kernels
 from tsbench.cuda_ops.pgn_gate.gate import through_linear
 from tsbench.cuda_ops.pgn_gate.op import _operator
 
@@ -22,6 +22,14 @@ SIZES = {
     "dtype": st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
     "strided": st.booleans(),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fused():
+    """Small shapes are quick to test; the width from which the written-out gradient pays is set aside."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "FUSED_FROM", 0)
+        yield
 
 
 def drawn(generator, dtype, strided, *shape):
@@ -66,6 +74,31 @@ def test_torch_operations_equal_the_reference(channels, inputs, width, columns, 
     expected = results(by_reference, given_)
     near(results(pgn_gate, given_), expected, dtype)
     near(results(_operator, given_), expected, dtype)
+
+
+@settings(max_examples=30)
+@given(**SIZES)
+def test_small_widths_are_a_chain_of_operations_that_equals_the_reference(
+    channels, inputs, width, columns, dtype, strided
+):
+    given_ = arguments(channels, inputs, width, columns, dtype, strided)
+    expected = results(by_reference, given_)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "FUSED_FROM", width + 1)
+        found = results(pgn_gate, given_)
+        chain = results(gate.differentiable, given_)
+    near(found, expected, dtype)
+    assert all(torch.equal(one, other) for one, other in zip(found, chain, strict=True))
+
+
+def test_a_small_history_is_a_chain_of_operations_with_the_same_numbers():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(2, 3, 4, 10), (2, 5, 3, 3), (2, 5)]
+    given_ = [drawn(generator, torch.float64, False, *shape) for shape in shapes]
+    expected = results(pgn_history, given_)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "FUSED_FROM", 6)
+        near(results(pgn_history, given_), expected, torch.float64)
 
 
 def test_the_reference_is_the_formula():

@@ -188,3 +188,19 @@ def test_generators_of_two_cases_are_independent():
 
     assert abs(pair[0, 1]) < 0.03
     assert {"awgn", "missing_blocks"} <= set(DISTURBANCES)
+
+
+def test_hidden_variables_are_the_same_in_every_case_and_fewer_stay_at_a_higher_level():
+    scenario = blocks().model_copy(update={"disturbance": "hidden_channels", "level": 2.0, "options": {}})
+    batch = batch_of(range(5))
+
+    disturbed = disturb(batch, scenario, TASK, SCALE)
+
+    assert disturbed["observed"].all(dim=1).tolist() == [[True, False, True]] * 5
+    torch.testing.assert_close(disturbed["context"][..., ::2], batch["context"][..., ::2])
+    assert disturbed["context"][..., 1].abs().max() < 1e-5  # the training mean, 0 in model space
+    fewer = disturb(batch, scenario.model_copy(update={"level": 3.0}), TASK, SCALE)
+    assert fewer["observed"][0, 0].tolist() == [True, False, False]
+    before = disturbed["observed"].clone()
+    before[:, :7] = False
+    assert torch.equal(disturb(batch.replace(observed=before), scenario, TASK, SCALE)["observed"], before)

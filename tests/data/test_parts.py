@@ -41,7 +41,11 @@ ADAPTER = """
         label = np.array([part.name * 3] * part.rows, dtype=object)
         return xr.Dataset(
             {"value": (("sample", "channel"), values, {"units": "1"})},
-            {"label": ("sample", label), "channel": np.arange(values.shape[1])},
+            {
+                "label": ("sample", label),
+                "channel": np.arange(values.shape[1]),
+                "made": ("channel", np.arange(values.shape[1]).astype("datetime64[D]").astype("datetime64[ns]")),
+            },
             {"made": "here"},
         )
 """

@@ -115,7 +115,7 @@ def made(group: str) -> CollectionData:
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_model_forecasts_padded_contexts_of_each_group(group, name):
     data, card = made(group), registry.model(name)
-    settings = card.settings_for(data.task.name)
+    settings = card.settings_for(data.task)
     kind = find_model(name).load()
     record = getattr(kind, "Hyperparameters", NoHyperparameters)
     model = build(kind, data.shape(settings.context), fill(record, settings.hyperparameters, name), seed=0)

@@ -12,6 +12,7 @@ from tsbench.data.prepare import prepare
 from tsbench.data.store import open_store
 from tsbench.data.task_data import TaskData
 from tsbench.datasets.sensors.flow import City, draw_city, draw_flow
+from tsbench.training.source import TaskSource
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,43 @@ def test_sensors_are_off_for_the_whole_look_back_in_the_sparse_task(stores):
     # What was never seen is the training mean, 0 in model space.
     assert batch["context"][~observed].abs().max() < 1e-5
     assert torch.equal(batch["target"], clean["target"])
+
+
+def test_the_same_sensors_are_hidden_in_every_case_and_these_alone_are_scored(stores):
+    stores("sensors")
+    hidden, whole = (registry.task(f"sensors-hidden-12{ending}") for ending in ("", "-all"))
+    data = TaskData.open(hidden)
+    (scenario,) = (one for one in hidden.scenarios() if one.condition == "regular")
+    names = data.shape(24).channels
+    clean = data.test_cases(scenario, 24).using("context", "target").gather(torch.arange(50))
+
+    batch = disturb(clean, scenario, hidden.id, data.scale)
+
+    observed = {name for name, seen in zip(names, batch["observed"][3, 5].tolist(), strict=True) if seen}
+    assert bool((batch["observed"] == batch["observed"][:1, :1]).all())
+    assert len(observed) == 15
+    assert not observed & set(hidden.targets)
+    assert observed | set(hidden.targets) | {name for name in names if name[0] != "r" or "_" in name} == set(
+        names
+    )
+    assert batch["target"].shape[-1] == len(hidden.targets) == 51
+    assert hidden.targets == whole.targets
+    # What is hidden is the training mean; what is seen is as it was.
+    assert batch["context"][~batch["observed"]].abs().max() < 1e-5
+    torch.testing.assert_close(
+        batch["context"][batch["observed"]], clean["context"][batch["observed"]], atol=1e-5, rtol=0
+    )
+
+
+def test_training_sees_as_few_sensors_as_the_test(stores):
+    stores("sensors")
+    data = TaskData.open(registry.task("sensors-hidden-12"))
+    source = TaskSource(data, 24, seed=0, uses=frozenset({"context", "observed"}))
+
+    batch = source.train.gather(torch.arange(4))
+
+    assert batch["observed"].float().mean() == pytest.approx(15 / 72)
+    assert (batch["context"].std(dim=1) > 0).float().mean() <= 15 / 72
 
 
 def readings(steps: int = 30, sensors: int = 4) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Tallies: sums that add up over batches, variables, lead times and units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsbench.contracts import Forecast, Scenario
+from tsbench.contracts.result import Column
 from tsbench.evaluation.metrics import METRICS as ALL_METRICS
 from tsbench.evaluation.tally import Tally
 
@@ -208,3 +211,58 @@ def test_reading_some_cases_after_others_changes_no_value(monkeypatch, kind):
     monkeypatch.setattr("tsbench.evaluation.tally.VALUES", 9 * HORIZON * 3 * 2)
 
     assert values() == pytest.approx(whole, rel=1e-9, nan_ok=True)
+
+
+COLUMNS = [Column("a", "500"), Column("b"), Column("a", "500", "tropics")]
+
+
+def told_apart(name: str = "mae", apart: bool = False) -> Tally:
+    """A tally of three columns, the third of which is a region of the first."""
+    metric = replace(ALL_METRICS[name], apart=apart)
+    clusters = [f"member {unit}" for unit in range(5)]
+    tally = Tally(SCENARIO, [metric], name, TARGETS[:2], HORIZON, 5, UNIT, columns=COLUMNS, cluster=clusters)
+    index = torch.arange(CASES)
+    tally.update(Forecast(FORECAST), OBSERVED, None, lambda _: SCALE, index)
+    return tally
+
+
+def test_regions_are_recorded_and_part_of_no_total():
+    error = (FORECAST - OBSERVED).abs().double()
+    tally = told_apart()
+
+    assert tally.values()["mae"] == pytest.approx(error[..., :2].mean().item())
+    table = rows(tally, "mae")
+    (tropics,) = [row for row in table if row["region"] == "tropics" and row["lead_time"] is None]
+    assert (tropics["variable"], tropics["level"]) == ("a", "500")
+    assert tropics["numerator"] == pytest.approx(error[..., 2].sum().item())
+    by_lead = [row for row in table if row["variable"] is None and row["lead_time"]]
+    assert [row["numerator"] for row in by_lead] == pytest.approx(error[..., :2].sum(dim=(0, 2)).tolist())
+    assert sum(tally.unit_columns()["numerator"]) == pytest.approx(error[..., :2].sum().item())
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "fev.RMSE"])
+def test_each_column_is_recorded_at_each_lead_time(name):
+    table = rows(told_apart(name), name)
+    cells = {
+        (row["variable"], row["region"], row["lead_time"]): row["numerator"] / row["denominator"]
+        for row in table
+        if row["variable"] and row["lead_time"]
+    }
+
+    error = (FORECAST - OBSERVED).double()
+    assert len(cells) == len(COLUMNS) * HORIZON
+    wanted = {"mae": error.abs().mean(dim=0), "rmse": error.square().mean(dim=0)}
+    wanted["fev.RMSE"] = wanted["rmse"].sqrt()
+    assert cells["b", None, 3] == pytest.approx(wanted[name][2, 1].item())
+    assert cells["a", "tropics", 1] == pytest.approx(wanted[name][0, 2].item())
+
+
+def test_variables_with_units_of_their_own_have_no_common_value():
+    tally = told_apart(apart=True)
+
+    assert tally.values()["mae"] is None
+    assert all(row["variable"] for row in rows(tally, "mae"))
+
+
+def test_each_unit_may_have_a_cluster_of_its_own():
+    assert told_apart().unit_columns()["cluster"] == [f"member {unit}" for unit in range(5)]

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -39,16 +40,22 @@ def change_code(monkeypatch, code: str = OTHER_CODE) -> None:
     monkeypatch.setattr(checked_in, "code_hash", lambda *roots: code)
 
 
-def change_scores(suite: Suite, model: str, change) -> None:
+def change_scores(suite: Suite, model: str, change, scenario: str | None = None) -> None:
+    """Change the values of a model's Results as they are recorded, of one scenario or of all."""
     for folder in find_results(results_folder(suite)):
-        path = folder / "result.json"
-        record = json.loads(path.read_text())
-        if record["model"]["name"] == model:
-            record["scores"] = {
-                metric: {name: change(value) for name, value in by.items()}
-                for metric, by in record["scores"].items()
-            }
-            path.write_text(json.dumps(record))
+        if folder.parent.name == model:
+            change_recorded(folder, change, scenario)
+
+
+def change_recorded(folder, change, scenario: str | None = None) -> None:
+    table = pd.read_parquet(folder / "scores.parquet")
+    values = table["numerator"] / table["denominator"]
+    wanted = slice(None) if scenario is None else table["scenario"] == scenario
+    changed = values.loc[wanted].map(change)
+    # Where there is no value, nothing was counted.
+    table.loc[wanted, "denominator"] = changed.notna().astype(float)
+    table.loc[wanted, "numerator"] = changed.fillna(0.0)
+    table.to_parquet(folder / "scores.parquet")
 
 
 def test_published_results_are_whole_and_not_stale(suite):
@@ -103,13 +110,8 @@ def test_scores_in_large_units_are_compared_by_their_ratio(suite, monkeypatch, f
 
     def scaled(*arguments, **options):
         outcomes = repeat(*arguments, **options)
-        result = outcomes[0].result
-        if result.model.name == "last_value":
-            scores = {
-                metric: {name: value * 1e6 for name, value in by.items()}
-                for metric, by in result.scores.items()
-            }
-            outcomes[0].result = result.model_copy(update={"scores": scores})
+        if outcomes[0].job.model.name == "last_value":
+            change_recorded(outcomes[0].folder, lambda value: value * 1e6)
         return outcomes
 
     monkeypatch.setattr(checked_in, "run", scaled)
@@ -119,9 +121,47 @@ def test_scores_in_large_units_are_compared_by_their_ratio(suite, monkeypatch, f
 
 def test_a_score_that_is_missing_now_is_a_difference(suite, monkeypatch):
     change_code(monkeypatch)
-    change_scores(suite, "last_value", lambda value: None)
+    change_scores(suite, "last_value", lambda value: float("nan"))
 
     assert confirm(suite, lambda line: None) == ["last_value"]
+
+
+def test_of_many_scenarios_some_are_evaluated_and_each_is_compared(suite, monkeypatch, wave_task):
+    noisy = {"disturbance": {"name": "awgn", "parameter": "snr_db", "levels": [20, 10]}}
+    other = {"not_applicable": "there is one place"}
+    task = wave_task(conditions={"robustness": [noisy], "generalisation": other})
+    monkeypatch.setattr(registry, "tasks", lambda: {"waves-12": task})
+    publish(suite, run_suite(suite, conduct=Conduct(track=False)))
+    change_code(monkeypatch)
+    monkeypatch.setattr(checked_in, "SCENARIOS", 2)
+    keys = [one.key for one in registry.task("waves-12").scenarios()]
+    evaluated: list[tuple[str, ...]] = []
+    repeat = checked_in.run
+
+    def noted(*arguments, **options):
+        evaluated.append(options["options"].scenarios)
+        return repeat(*arguments, **options)
+
+    monkeypatch.setattr(checked_in, "run", noted)
+    assert len(keys) == 3
+    change_scores(suite, "last_value", lambda value: value + 1, keys[1])
+    change_scores(suite, "window_mean", lambda value: value + 1, keys[2])
+
+    assert confirm(suite, lambda line: None) == ["window_mean"]
+    assert evaluated == [(keys[0], keys[2])] * 2
+
+
+def test_the_cheapest_result_is_repeated(suite, monkeypatch):
+    change_code(monkeypatch)
+    for folder in find_results(results_folder(suite)):
+        record = json.loads((folder / "result.json").read_text())
+        record["cost"]["predict"]["seconds"] = 1.0 if record["seed"] == 1 else 2.0
+        (folder / "result.json").write_text(json.dumps(record))
+    said: list[str] = []
+
+    confirm(suite, said.append)
+
+    assert [line.split(", ")[1] for line in said] == ["seed 1", "seed 1"]
 
 
 def test_a_model_that_left_the_suite_is_not_confirmed(suite, monkeypatch):
@@ -199,10 +239,7 @@ class TestAModelThatASuiteListsTwice:
     def test_is_confirmed_entry_by_entry(self, twice, monkeypatch):
         for folder in find_results(results_folder(twice)):
             if folder.parent.name == "window_mean,context=12":
-                path = folder / "result.json"
-                record = json.loads(path.read_text())
-                record["scores"]["mse"]["regular"] += 1e-3
-                path.write_text(json.dumps(record))
+                change_recorded(folder, lambda value: value + 1e-3)
         change_code(monkeypatch)
 
         assert confirm(twice, lambda line: None) == ["window_mean,context=12"]

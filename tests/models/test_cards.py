@@ -33,20 +33,22 @@ def test_no_figure_is_published_twice(name):
 @pytest.mark.parametrize("name", sorted(CARDS))
 def test_published_settings_are_the_settings_of_some_task(name):
     card = CARDS[name]
-    used = [card.settings_for(task) for task in TASKS]
+    used = [card.settings_for(task) for task in TASKS.values()]
 
     for settings in card.settings:
         if settings.tuning == "published":
             assert settings in used, f"{settings.tasks} match no task that is not matched before"
             for pattern in settings.tasks:
-                assert any(settings.model_copy(update={"tasks": (pattern,)}).matches(task) for task in TASKS)
+                assert any(
+                    settings.model_copy(update={"tasks": (pattern,)}).matches(task) for task in TASKS.values()
+                )
 
 
 @pytest.mark.parametrize("name", ["dlinear", "patchtst", "itransformer", "timemixer"])
 def test_settings_of_long_horizon_tasks_are_read_and_their_look_back_is_allowed(name):
     record = find_model(name).load().Hyperparameters
     for task in LONG_HORIZON:
-        settings = CARDS[name].settings_for(task)
+        settings = CARDS[name].settings_for(TASKS[task])
         assert settings.context <= TASKS[task].max_context
         fill(TrainingSettings, settings.training, name)
         fill(record, settings.hyperparameters, name)
@@ -58,7 +60,7 @@ def test_settings_of_long_horizon_tasks_are_read_and_their_look_back_is_allowed(
 )
 def test_models_forecast_long_horizon_tasks_with_the_settings_of_their_card(name, task):
     """Every look-back fits the period of the task and the resolutions of the model."""
-    declared, settings, kind = TASKS[task], CARDS[name].settings_for(task), find_model(name).load()
+    declared, settings, kind = TASKS[task], CARDS[name].settings_for(TASKS[task]), find_model(name).load()
     record = getattr(kind, "Hyperparameters", NoHyperparameters)
     names, step = ("a", "b"), registry.dataset(declared.dataset).variant.time.step
     marks = calendar_names(step, dated=True)

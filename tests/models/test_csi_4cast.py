@@ -59,7 +59,7 @@ PUBLISHED = {
 
 
 def released(mode: str) -> Hyperparameters:
-    settings = registry.model("csi_4cast").settings_for(f"csi-rrg-{mode}")
+    settings = registry.model("csi_4cast").settings_for(registry.task(f"csi-rrg-{mode}"))
     return fill(Hyperparameters, settings.hyperparameters, "card")
 
 
@@ -159,7 +159,7 @@ class TestTheReleasedSizes:
 
 @pytest.mark.parametrize("mode", ["tdd", "fdd"])
 def test_the_card_has_the_published_training(mode):
-    settings = registry.model("csi_4cast").settings_for(f"csi-rrg-{mode}")
+    settings = registry.model("csi_4cast").settings_for(registry.task(f"csi-rrg-{mode}"))
 
     assert settings.tuning == "published"
     assert (settings.training["batch_size"], settings.training["epochs"]) == (16, 500)
@@ -169,7 +169,7 @@ def test_the_card_has_the_published_training(mode):
 @pytest.mark.parametrize("size", ["small", "tiny"])
 def test_the_card_chooses_by_duplex_mode(name, size):
     chosen = {
-        mode: registry.model(name).settings_for(f"csi-rrg-{mode}-{size}").hyperparameters
+        mode: registry.model(name).settings_for(registry.task(f"csi-rrg-{mode}-{size}")).hyperparameters
         for mode in ("tdd", "fdd")
     }
 

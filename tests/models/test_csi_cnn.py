@@ -99,6 +99,6 @@ def test_the_card_has_settings_for_every_size_of_the_benchmark(name):
     card = registry.model(name)
 
     for task in ("csi-rrg-tdd", "csi-rrg-fdd", "csi-rrg-tdd-small", "csi-rrg-fdd-tiny"):
-        settings = card.settings_for(task)
+        settings = card.settings_for(registry.task(task))
         assert settings is not None
         assert settings.context == 16

@@ -233,10 +233,10 @@ def test_a_negative_ridge_is_refused(record):
 
 
 def test_the_cards_know_what_ar_and_wiener_cannot_do():
-    gap = registry.model("ar").gap("csi-rrg-fdd-small")
+    gap = registry.model("ar").gap(registry.task("csi-rrg-fdd-small"))
 
     assert gap is not None
     assert "downlink" in gap.reason
-    assert registry.model("ar").settings_for("csi-rrg-tdd-small") is not None
-    assert registry.model("wiener").gap("csi-rrg-fdd") is None
+    assert registry.model("ar").settings_for(registry.task("csi-rrg-tdd-small")) is not None
+    assert registry.model("wiener").gap(registry.task("csi-rrg-fdd")) is None
     assert registry.model("wiener").settings_for("etth1-96") is None

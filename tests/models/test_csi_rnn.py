@@ -102,7 +102,7 @@ def test_the_card_has_the_published_sizes():
     card = registry.model("csi_rnn")
     sizes = {}
     for mode in ("tdd", "fdd"):
-        settings = card.settings_for(f"csi-rrg-{mode}")
+        settings = card.settings_for(registry.task(f"csi-rrg-{mode}"))
         assert settings is not None
         sizes[mode] = (settings.tuning, settings.hyperparameters)
 

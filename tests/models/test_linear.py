@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tsbench import registry
 from tsbench.contracts import InputError
+from tsbench.data.task_data import TaskData
 from tsbench.models.linear.model import Hyperparameters, Linear
 from tsbench.training.source import TaskSource
 
@@ -94,3 +96,18 @@ def test_windows_that_all_lack_a_target_are_refused(open_ragged, ragged):
 
     with pytest.raises(InputError, match="windows whose targets are all observed; there are none"):
         model.fit(TaskSource(data, 8, 0, uses=model.uses))
+
+
+def test_a_look_back_that_nobody_observes_leaves_the_mean(stores):
+    """The fifth of the sensors that is there holds none of the targets."""
+    stores("sensors")
+    data = TaskData.open(registry.task("sensors-hidden-12"))
+    source = TaskSource(data, 24, seed=0)
+    model = Linear(data.shape(24))
+
+    model.fit(source)
+
+    target = torch.cat([batch["target"] for batch in source.train.batches(512)])
+    forecast = model.predict(source.train.gather(torch.arange(3))).values
+    expected = target.mean(dim=(0, 2))[:, None].expand(forecast.shape)
+    torch.testing.assert_close(forecast, expected, atol=1e-5, rtol=0)

@@ -135,7 +135,9 @@ def test_the_published_parameter_counts(shape_of, subcarriers, chosen, trainable
 
 def test_the_card_has_the_published_sizes_and_the_small_one_those_of_the_sheet(shape_of):
     card = registry.model("llm4cp")
-    sizes = {mode: card.settings_for(f"csi-rrg-{mode}").hyperparameters for mode in ("tdd", "fdd")}
+    sizes = {
+        mode: card.settings_for(registry.task(f"csi-rrg-{mode}")).hyperparameters for mode in ("tdd", "fdd")
+    }
     assert sizes["tdd"] == {"backbone": "gpt2-medium", "blocks": 7, "residual_blocks": 6}
     assert sizes["fdd"] == {"backbone": "gpt2", "blocks": 7, "residual_blocks": 7}
 

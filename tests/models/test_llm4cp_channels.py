@@ -16,7 +16,7 @@ SCENARIOS = [one for one in TASK.scenarios() if one.condition == "regular" and o
 
 def score(data: TaskData, name: str, **chosen) -> float:
     """Mean NMSE over the regular cells at one level of noise, of a model fitted by its card for two epochs."""
-    settings, kind = registry.model(name).settings_for(TASK.name), find_model(name).load()
+    settings, kind = registry.model(name).settings_for(TASK), find_model(name).load()
     record = getattr(kind, "Hyperparameters", NoHyperparameters)
     hyperparameters = fill(record, settings.hyperparameters | chosen, name)
     training = fill(TrainingSettings, settings.training | {"epochs": 2}, name)

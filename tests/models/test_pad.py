@@ -137,9 +137,9 @@ def test_values_that_are_not_positive_are_refused(name, value):
 
 def test_the_card_says_why_fdd_is_out_of_reach():
     card = registry.model("pad")
-    gap = card.gap("csi-rrg-fdd")
+    gap = card.gap(registry.task("csi-rrg-fdd"))
 
     assert gap is not None
     assert "downlink" in gap.reason
-    assert card.gap("csi-rrg-tdd") is None
-    assert card.settings_for("csi-rrg-tdd-tiny") is not None
+    assert card.gap(registry.task("csi-rrg-tdd")) is None
+    assert card.settings_for(registry.task("csi-rrg-tdd-tiny")) is not None

@@ -171,6 +171,6 @@ def test_sizes_that_make_no_network_are_refused(model, wrong, message):
 def test_the_card_has_the_published_sizes():
     card = registry.model("stemgnn")
     for mode, multiple in (("tdd", 4), ("fdd", 8)):
-        settings = card.settings_for(f"csi-rrg-{mode}")
+        settings = card.settings_for(registry.task(f"csi-rrg-{mode}"))
         assert settings is not None
         assert (settings.tuning, settings.hyperparameters) == ("published", {"multi_layer": multiple})

@@ -22,7 +22,8 @@ def test_the_neural_models_of_the_zoo_have_spaces_for_every_task():
     assert set(MODELS) <= set(CARDS)
     for name in MODELS:
         assert all(
-            CARDS[name].space_for(task) is not None for task in ("etth1-96", "csi-rrg-tdd", "m4-daily")
+            CARDS[name].space_for(registry.task(task)) is not None
+            for task in ("etth1-96", "csi-rrg-tdd", "m4-daily")
         )
 
 
@@ -30,7 +31,7 @@ def test_the_neural_models_of_the_zoo_have_spaces_for_every_task():
 def test_every_combination_of_a_space_is_a_possible_setting(name):
     record, draw = find_model(name).load().Hyperparameters, random.Random(0)
     for space in CARDS[name].search_space:
-        task = next(task for task in registry.tasks() if space.matches(task))
+        task = next(task for task in registry.tasks().values() if space.matches(task))
         settings = CARDS[name].settings_for(task)
         for part, kind, base in (
             (space.hyperparameters, record, settings.hyperparameters),

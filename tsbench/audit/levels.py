@@ -69,6 +69,16 @@ def _missing_blocks(data: TaskData, scenario: Scenario, clean: Batch, disturbed:
     return _share_fault(float(lost.sum() / before.sum()), scenario.level or 0.0, blocks)
 
 
+def _hidden_channels(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
+    """Which variables are never observed: all but the first of each run of as many as the level says."""
+    channels = clean["context"].shape[-1]
+    wanted = set(range(0, channels, int(scenario.level or 1)))
+    found = set(disturbed["observed"].any(dim=(0, 1)).nonzero().flatten().tolist())
+    if found <= wanted and len(wanted) < channels:
+        return None
+    return f"{len(found)} of {channels} variables are observed, expected at most {len(wanted)}"
+
+
 def _dropped_snapshots(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
     """Share of the snapshots that are no longer what they were."""
     changed = (clean["context"] != disturbed["context"]).any(dim=3).any(dim=1)  # (sample, time)
@@ -102,6 +112,7 @@ MEASURES: dict[str, Measure] = {
     "sample_awgn": _sample_white_noise,
     "phase_noise": _turned_phases,
     "missing_blocks": _missing_blocks,
+    "hidden_channels": _hidden_channels,
     "packet_drop": _dropped_snapshots,
     "burst_noise": _bursts,
     "estimated_ls": _least_squares,

@@ -14,6 +14,8 @@ from .levels import level_fault
 from .subject import Finding, Subject
 
 CASES = 24
+NOT_DRAWN = frozenset({"hidden_channels"})
+"""Disturbances that are the same in every case by definition."""
 
 
 def disturbances(subject: Subject) -> Finding:
@@ -68,6 +70,14 @@ def _faults(data: TaskData, scenario: Scenario, clean: Batch) -> Iterator[str]:
         if level_fault(data, scenario, clean, whole):
             yield "nothing is disturbed"
         return
+    if scenario.disturbance not in NOT_DRAWN:
+        yield from _drawn_alike(data, scenario, clean, whole)
+    if fault := level_fault(data, scenario, clean, whole):
+        yield fault
+
+
+def _drawn_alike(data: TaskData, scenario: Scenario, clean: Batch, whole: Batch) -> Iterator[str]:
+    """Where another key, another case or another version of the task comes to the same draws."""
     other_key = scenario.model_copy(update={"key": f"{scenario.key}-other"})
     if _same(_apply(data, other_key, clean), whole):
         yield "another scenario key draws the same"
@@ -76,8 +86,6 @@ def _faults(data: TaskData, scenario: Scenario, clean: Batch) -> Iterator[str]:
     version = f"{data.task.name}@{data.task.version + 1}"
     if _same(disturb(clean, scenario, version, data.scale), whole):
         yield "another version of the task draws the same"
-    if fault := level_fault(data, scenario, clean, whole):
-        yield fault
 
 
 def _cases(subject: Subject, scenario: Scenario) -> Batch:

@@ -24,7 +24,10 @@ from tsbench.training.weights import weights_hash
 from .excerpt import Excerpt, in_memory
 
 PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
-DEFAULT_MODELS = ("last_value", "linear", "dlinear")
+DEFAULT_MODELS = (
+    *("last_value", "linear", "dlinear"),
+    *("log_distance", "nearest_sample", "unet_2d_small", "unet_3d_small"),
+)
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""
@@ -225,13 +228,15 @@ def _candidates(task: Task, models: Sequence[str | type]) -> tuple[Candidate, ..
     named = [(find_model(spec), True) for spec in models]
     found = []
     for source, asked in named or [(find_model(name), False) for name in DEFAULT_MODELS]:
-        gap, settings = source.card.gap(task.name), source.card.settings_for(task.name)
+        gap, settings = source.card.gap(task), source.card.settings_for(task)
         if gap or settings is None:
             if asked:
                 reason = gap.reason if gap else "its card has no settings for the task"
                 raise InputError(f"{source.name} does not apply to {task.name}: {reason}")
             continue
         kind = source.load()
+        if not asked and task.view not in ("sequence", "csi", *getattr(kind, "views", ())):
+            continue
         where = f"{source.name} on {task.name}"
         record = getattr(kind, "Hyperparameters", NoHyperparameters)
         training = fill(TrainingSettings, settings.training, f"{where}: training")

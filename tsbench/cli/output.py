@@ -38,7 +38,7 @@ def table(
         numeric = bool(rows) and all(
             isinstance(row[index], int | float) for row in rows if row[index] is not None
         )
-        whole = whole_names and index == 0
+        whole = (whole_names and index == 0) or numeric
         drawn.add_column(
             escape(harmless(name)), justify="right" if numeric else "left", overflow="fold", no_wrap=whole
         )

@@ -213,6 +213,8 @@ def _facts(path: Path, result: "Result") -> Iterable[tuple[str, Any]]:
     yield "command", made.command
     yield "code", made.code
     yield "host", f"{made.host}, {made.threads} threads"
+    if made.operators is not None:
+        yield "operators", f"{made.operators.choice}; {_pairs(made.operators.paths) or 'none called'}"
     yield "versions", _pairs(made.versions)
 
 

@@ -28,14 +28,27 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: AsJson = False) -> None:
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(help="List only what holds all of these words.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List models, datasets, tasks or suites."""
+    from tsbench.contracts import InputError
+
     columns, rows = _LISTINGS[kind]()
+    rows = [row for row in rows if _holds(row, words or [])]
+    if words and not rows:
+        raise InputError(f"No {kind.removesuffix('s')} holds {' and '.join(map(repr, words))}")
     if as_json:
         output.as_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    output.table(columns, rows)
-    output.note("More on one of them: tsbench info NAME")
+    shown = [index for index, name in enumerate(columns) if name not in _TOO_WIDE.get(kind, ())]
+    output.table([columns[index] for index in shown], [[row[index] for index in shown] for row in rows])
+    narrower = "" if words else f", fewer of them: tsbench list {kind} WORD"
+    output.note(f"More on one of them: tsbench info NAME{narrower}")
 
 
 def info(
@@ -136,10 +149,10 @@ def _tasks() -> tuple[list[str], list[list[Any]]]:
     from tsbench import registry
 
     rows = [
-        [one.name, one.dataset, one.horizon, one.primary, len(one.scenarios())]
+        [one.name, one.kind, one.dataset, one.horizon, one.primary, len(one.scenarios())]
         for one in registry.tasks().values()
     ]
-    return ["name", "dataset", "horizon", "primary", "scenarios"], rows
+    return ["name", "kind", "dataset", "horizon", "primary", "scenarios"], rows
 
 
 def _suites() -> tuple[list[str], list[list[Any]]]:
@@ -152,4 +165,11 @@ def _suites() -> tuple[list[str], list[list[Any]]]:
     return ["name", "tasks", "models", "seeds", "title"], rows
 
 
+def _holds(row: list[Any], words: list[str]) -> bool:
+    text = " ".join(map(str, row)).lower()
+    return all(word.lower() in text for word in words)
+
+
+_TOO_WIDE = {Kind.tasks: ("dataset", "kind")}
+"""Columns that are searched and given to machines, and for which 80 characters leave no room."""
 _LISTINGS = {Kind.models: _models, Kind.datasets: _datasets, Kind.tasks: _tasks, Kind.suites: _suites}

@@ -7,11 +7,21 @@ from .errors import InputError, JobFailed
 from .field import NO_SIGNAL, ChannelScale, FieldLayout, SparseSamples
 from .forecast import Forecast, ForecastKind
 from .leakage import Leakage, leakage_of
-from .model import Model, ModelCard, ModelSettings, Paper, PublishedFigure, PublishedWeights, TaskShape
-from .panel import PanelLayout
+from .model import (
+    DeclaredGap,
+    Model,
+    ModelCard,
+    ModelSettings,
+    Paper,
+    PublishedFigure,
+    PublishedWeights,
+    TaskShape,
+)
+from .panel import PanelCorpus, PanelLayout
 from .result import (
     DataRange,
     ModelRecord,
+    OperatorsUsed,
     Result,
     ResultProvenance,
     StageCost,
@@ -29,11 +39,12 @@ from .task import SampleLayout, Task, TrainingNoise
 
 __all__ = [
     "CONDITIONS", "NO_SIGNAL", "ChannelScale", "Condition", "Conditions", "Corpus", "DataRange",
-    "DatasetCard", "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed", "LabelledSplit",
-    "Leakage", "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings", "NotApplicable",
-    "PanelLayout", "Paper", "PeriodSplit", "Provenance", "PublishedFigure", "PublishedWeights", "Range",
-    "Result", "ResultProvenance", "RollingSplit", "RolloutLayout", "SampleLayout", "Scenario",
-    "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile", "SparseSamples", "Split", "StageCost", "Strict",
-    "Suite", "SuiteEntry", "Task", "TaskRecord", "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn",
-    "TrainingNoise", "Variant", "WindowRule", "averages", "canonical_hash", "leakage_of", "parse",
+    "DatasetCard", "DeclaredGap", "FieldLayout", "Forecast", "ForecastKind", "InputError", "JobFailed",
+    "LabelledSplit", "Leakage", "Member", "Model", "ModelCard", "ModelRecord", "ModelSettings",
+    "NotApplicable", "OperatorsUsed", "PanelCorpus", "PanelLayout", "Paper", "PeriodSplit", "Provenance",
+    "PublishedFigure", "PublishedWeights", "Range", "Result", "ResultProvenance", "RollingSplit",
+    "RolloutLayout", "SampleLayout", "Scenario", "SearchSpace", "Sentinel", "SeriesSplit", "SourceFile",
+    "SparseSamples", "Split", "StageCost", "Strict", "Suite", "SuiteEntry", "Task", "TaskRecord",
+    "TaskShape", "TestedOn", "TimeAxis", "Track", "TrainedOn", "TrainingNoise", "Variant", "WindowRule",
+    "averages", "canonical_hash", "leakage_of", "parse",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .kinds import Kind
+from .panel import PanelCorpus
 from .strict import Strict, canonical_hash
 
 PREFIX = "corpus:"
@@ -17,7 +19,8 @@ Row = int | str
 class Member(Strict):
     """A data set, or files of sequences, and which part of it is read.
 
-    Rows run from `start` to `end`, both included, as in `TrainedOn`. -1 is the last row of each series.
+    Rows run from `start` to `end`, both included, as in `TrainedOn`. -1 is the last row of each series. Of a
+    panel, these are numbers of periods (years), 0 the first and -1 the last of the store.
     """
 
     dataset: str | None = None
@@ -27,7 +30,7 @@ class Member(Strict):
     size: Literal["tiny", "small", "full"] = "full"
     """Of generated data."""
     series: tuple[str, ...] | Literal["all"] = "all"
-    """Series of a collection, or variables of one time series."""
+    """Series of a collection, variables of one time series, or places of a panel."""
     start: Row = 0
     end: Row = -1
     weight: float = Field(default=1.0, gt=0)
@@ -75,6 +78,9 @@ class Corpus(Strict):
     """Share of the series that are held out: the validation loss is theirs. Chosen by name and `seed`."""
     held_out: tuple[str, ...] = ()
     """Further series to hold out, as shell patterns of DATASET/SERIES."""
+    panel: PanelCorpus | None = None
+    """For inputs of places and periods without targets, which a model learns to complete: `length` is that of
+    the whole sequence, and `horizon`, that of a panel task, is 1."""
     test_data: Literal["refuse", "allow"] = "refuse"
     """What to do where a member reaches into the test part of a registered task. Where it is allowed, Results
     on such tasks are flagged."""
@@ -97,10 +103,21 @@ class Corpus(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _panel_has_places(self) -> "Corpus":
+        if self.panel is not None and (self.horizon != 1 or any(one.dataset is None for one in self.members)):
+            raise ValueError("a corpus with `panel` takes data sets, not files, and its `horizon` is 1")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the tasks that it prepares for."""
+        return "forecast" if self.panel is None else "panel"
+
     @property
     def context(self) -> int:
-        """Steps of a sequence before its horizon."""
-        return self.length - self.horizon
+        """Steps of a sequence before its horizon; of a panel all of them."""
+        return self.length - self.horizon if self.panel is None else self.length
 
     @property
     def settings_name(self) -> str:

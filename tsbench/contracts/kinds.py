@@ -15,6 +15,11 @@ def data_module(kind: Kind) -> str:
     return f"tsbench.data.{kind}.data"
 
 
+def corpus_module(kind: Kind) -> str:
+    """Module with `open_corpus(corpus, folder)`, for kinds that models are pretrained on."""
+    return f"tsbench.data.{kind}.corpus"
+
+
 def disturbances_module(kind: Kind) -> str:
     """Module with `DISTURBANCES`, name → function, as `tsbench.data.disturbances` has it."""
     return f"tsbench.data.{kind}.disturbances"

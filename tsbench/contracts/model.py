@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
+from .addressed import PRESENTED, Addressed, View
 from .field import ChannelScale
 from .forecast import DECILES, Forecast
 from .search_space import SearchSpace
 from .strict import Strict
+from .task import Task
 
 Fits = Literal["none", "task", "series"]
 
@@ -32,6 +33,8 @@ class TaskShape:
         quantiles: levels that a probabilistic forecast is scored at, ascending.
         static: names of the columns of the batch's `static`.
         categories: name of each column of the batch's `categorical` → number of categories.
+        entity_features: names of the columns of the batch's `entity`; `sizes` has their number of entities.
+        entity_categories: those of them that are codes → number of categories.
         spacing: of maps, edge of a cell in metres.
         heights: of maps, receivers above the ground in metres: one for each z, one of a plane.
         environment: names of the columns of the batch's `environment`.
@@ -50,6 +53,8 @@ class TaskShape:
     quantiles: tuple[float, ...] = DECILES
     static: tuple[str, ...] = ()
     categories: Mapping[str, int] = field(default_factory=dict)
+    entity_features: tuple[str, ...] = ()
+    entity_categories: Mapping[str, int] = field(default_factory=dict)
     spacing: float | None = None
     heights: tuple[float, ...] = ()
     environment: tuple[str, ...] = ()
@@ -123,10 +128,9 @@ class PublishedWeights(Strict):
     """The corpora, in words: what of a task's data the weights may have seen."""
 
 
-class ModelSettings(Strict):
-    """Settings for the tasks whose names match one of `tasks` (shell patterns); the first match counts."""
+class ModelSettings(Addressed):
+    """Settings for the tasks that it matches; the first match counts."""
 
-    tasks: tuple[str, ...]
     tuning: Literal["published", "default"] = "default"
     context: int = Field(gt=0)
     hyperparameters: dict[str, Any] = {}
@@ -135,24 +139,11 @@ class ModelSettings(Strict):
     """Whether weights of another fit (`--weights`) are fitted on the task; otherwise they only forecast."""
     note: str = ""
 
-    def matches(self, task: str) -> bool:
-        """Whether these settings are meant for the task of that name."""
-        return any(fnmatchcase(task, pattern) for pattern in self.tasks)
 
-
-class DeclaredGap(Strict):
+class DeclaredGap(Addressed):
     """Tasks that a model cannot do by construction: neither missing nor imputed on a leaderboard."""
 
-    tasks: tuple[str, ...]
-    """Shell patterns of names; a leading `!` means every name that does not match."""
     reason: str
-
-    def matches(self, task: str) -> bool:
-        """Whether the task of that name is meant."""
-        return any(
-            not fnmatchcase(task, pattern[1:]) if pattern.startswith("!") else fnmatchcase(task, pattern)
-            for pattern in self.tasks
-        )
 
 
 class ModelCard(Strict):
@@ -166,6 +157,8 @@ class ModelCard(Strict):
     packages: tuple[str, ...] = ()
     """Optional packages that compute its numbers; their versions are recorded and part of a run's key."""
     version: int = 1
+    views: tuple[View, ...] | None = ("sequence",)
+    """The views that its class takes; a task that cannot be presented in one is a gap. Null: nobody said."""
     licence: str = "Apache-2.0"
     paper: Paper | None = None
     published: tuple[PublishedFigure, ...] = ()
@@ -175,14 +168,23 @@ class ModelCard(Strict):
     search_space: tuple[SearchSpace, ...] = ()
     """What a sweep varies; the first that matches the task counts."""
 
-    def settings_for(self, task: str) -> ModelSettings | None:
-        """The first settings that match the task, if any."""
+    def settings_for(self, task: Task | str) -> ModelSettings | None:
+        """The first settings that match the task (or the name, see `Addressed.matches`), if any."""
         return next((settings for settings in self.settings if settings.matches(task)), None)
 
-    def space_for(self, task: str) -> SearchSpace | None:
+    def space_for(self, task: Task | str) -> SearchSpace | None:
         """The first search space that matches the task, if any."""
         return next((space for space in self.search_space if space.matches(task)), None)
 
-    def gap(self, task: str) -> DeclaredGap | None:
-        """Why the model cannot do the task of that name, if it declares so."""
-        return next((gap for gap in self.not_applicable if gap.matches(task)), None)
+    def gap(self, task: Task | str) -> DeclaredGap | None:
+        """Why the model cannot do the task, if its card declares so or its views do not include it."""
+        declared = next((gap for gap in self.not_applicable if gap.matches(task)), None)
+        if declared or isinstance(task, str) or self.views is None:
+            return declared
+        offered = PRESENTED.get(task.view, ())
+        if set(offered) & set(self.views):
+            return None
+        reason = (
+            f"It takes the view {' or '.join(self.views)}; the task is of the view {' or '.join(offered)}."
+        )
+        return DeclaredGap(tasks=(task.name,), reason=reason)

@@ -4,7 +4,7 @@
 scenario and independent unit, primary metric). Column names of both tables are fixed here.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -27,7 +27,9 @@ variable sums over lead times, a row that names a lead time (1 = first step) sum
 rows of different marginals. `level` and `region` are null where the data have none. Value of a row =
 finish(numerator / denominator), with the metric's own finish (a square root for `rmse`). What is no ratio of
 two sums (a median, a mean over channels, an error plus a bias) is recorded as (value × weight, weight). A
-metric of all channels together has no rows by variable."""
+metric of all channels together has no rows by variable. Roll-outs of fields have rows that name a variable
+(with level and region) and a lead time as well; where variables have units of their own, a metric in these
+units has no total and no rows that name a lead time alone. Rows with a region are part of no total."""
 
 UNIT_COLUMNS = ("scenario", "condition", "cluster", "unit", "metric", "numerator", "denominator")
 """One row per scenario and independent unit, for the primary metric; recorded as in scores.parquet."""
@@ -39,6 +41,14 @@ EXAMPLE_COLUMNS = ("scenario", "case", "variable", "time", "lead_time", "observe
 EXAMPLE_BOUNDS = ("lower", "upper")
 """Further columns of the examples of quantile and sample forecasts: bounds of the central 80 % interval, null
 where `forecast` is; a point forecast has no such columns."""
+
+
+class Column(NamedTuple):
+    """What scores are told apart by."""
+
+    variable: str
+    level: str | None = None
+    region: str | None = None
 
 
 class Track(Strict):
@@ -74,6 +84,9 @@ class ModelRecord(Strict):
     """Number of learned parameters."""
     weights: str | None = None
     """Hash of the weights that were evaluated."""
+    start: str = ""
+    """Name of the weights that the run was given: of the corpus or task that they were last fitted on before
+    it, of the file, or OWNER/NAME. Empty where it was given none, and in older Results."""
 
 
 class TaskRecord(Strict):
@@ -120,6 +133,16 @@ class TestedOn(DataRange):
     role: Literal["inputs", "targets"]
 
 
+class OperatorsUsed(Strict):
+    """How the operators of `tsbench.cuda_ops` were computed, by fit and evaluation."""
+
+    choice: Literal["reference", "auto", "cuda"]
+    """What TSBENCH_OPS, or the block around the run, asked for."""
+    paths: dict[str, str] = {}
+    """Operator → path of its calls: `reference`, `torch` (operations, on any device) or `cuda` (a kernel);
+    several with commas. Operators that were not called are absent."""
+
+
 class ResultProvenance(Strict):
     """Who made the Result, with what."""
 
@@ -132,6 +155,8 @@ class ResultProvenance(Strict):
     """Class of the host: system, processor, cores, accelerator. Never its name."""
     threads: int
     deterministic: bool = True
+    operators: OperatorsUsed | None = None
+    """Null where it was not recorded: in older Results, and for forecasts made elsewhere."""
 
 
 class Result(Strict):

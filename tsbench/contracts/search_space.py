@@ -1,11 +1,11 @@
 """What a sweep may vary: ranges of hyper-parameters and training settings, in a model's card or a file."""
 
 import math
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pydantic import model_validator
 
+from .addressed import Addressed
 from .strict import Strict
 
 Value = bool | int | float | str
@@ -65,13 +65,12 @@ class Range(Strict):
         return abs(steps - round(steps)) < 1e-9
 
 
-class SearchSpace(Strict):
-    """What a sweep varies on the tasks whose names match one of `tasks` (shell patterns).
+class SearchSpace(Addressed):
+    """What a sweep varies on the tasks that it matches, by default on all.
 
     All combinations must be possible: ranges do not depend on each other.
     """
 
-    tasks: tuple[str, ...] = ("*",)
     hyperparameters: dict[str, Range] = {}
     training: dict[str, Range] = {}
     source: str
@@ -85,10 +84,6 @@ class SearchSpace(Strict):
         if found := [name for name in FIXED if name in self.training]:
             raise ValueError(f"a sweep cannot vary {found[0]}: validation losses would not be comparable")
         return self
-
-    def matches(self, task: str) -> bool:
-        """Whether the space is meant for the task of that name."""
-        return any(fnmatchcase(task, pattern) for pattern in self.tasks)
 
     def ranges(self) -> dict[str, Range]:
         """Name of a parameter, as `training/learning_rate`, → its range."""

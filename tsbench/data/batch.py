@@ -13,9 +13,11 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "past_covariates": ("sample", "time", "coordinate"),
     "future_covariates": ("sample", "lead_time", "coordinate"),
     "time": ("sample", "time"),
+    "position": ("sample", "coordinate"),
     "static": ("sample", "feature"),
     "categorical": ("sample", "feature"),
-    "position": ("sample", "coordinate"),
+    "entity": ("sample", "entity", "feature"),
+    "entity_mask": ("sample", "entity"),
     "environment": ("sample", "feature"),
     "length": ("sample",),
     "series": ("sample",),
@@ -27,8 +29,10 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 context, nanoseconds since 1970, int64; `index` counts the cases of a split from 0; samples of one `group` may
 be coupled by a model. Target channels are the task's targets, a part of the context's. `series` is the number
 of a sample's series in its collection, and `length` says how many of the last steps of the context are its
-own: those before are padding, 0 and not observed. `position` and `environment` belong to maps
-(`tsbench.contracts.field`), in units: where the transmitter is, and what else is known of it."""
+own: those before are padding, 0 and not observed. `entity` holds features of a few parts of a sample, in no
+order, and `entity_mask` says which of them there are. `position` is where a sample lies, in units: latitude
+and longitude in degrees, or where the transmitter of a map is (`tsbench.contracts.field`); `environment` is
+what else is known of it."""
 
 
 def by_sample(value: float | torch.Tensor, dimensions: int) -> float | torch.Tensor:

@@ -11,6 +11,7 @@ from .batch import Batch
 from .calendar import calendar_features
 from .cases import Cases
 from .normalisation import Scale, SeriesScale
+from .runs import SERIES_PAY, runs_of_series
 from .seasonal import seasonal_means
 from .steps import stamps_at
 
@@ -112,26 +113,33 @@ class RollingWindows(Cases):
         """
         series, origins = self.series[cases], self.origins[cases]
         lengths = (origins - self.held.first[series]).clamp_max(self.context)
-        behind = torch.arange(-self.context, 0)
-        own = behind >= -lengths[:, None]  # (sample, time)
-        rows = torch.where(own, origins[:, None] + behind, origins[:, None])
-        context = self.held.values[rows]
-        tensors = {"context": context.masked_fill_(~own[..., None], 0.0)}
+        own = torch.arange(-self.context, 0) >= -lengths[:, None]  # (sample, time)
+        ahead, inside = self._ahead(series, origins)
+        if self._copied_by_runs(len(cases)):
+            context, target = runs_of_series(
+                self.held.values, self._bounds, series, origins, self.context, self.horizon
+            )
+        else:
+            context = self.held.values[self._rows(origins, own)].masked_fill_(~own[..., None], 0.0)
+            target = self.held.values[ahead]
+        tensors = {"context": context}
         if self._masked:
             known = own[..., None].expand(context.shape)
-            tensors["observed"] = known if self.held.observed is None else known & self.held.observed[rows]
-        ahead, inside = self._ahead(series, origins)
+            if self.held.observed is not None:
+                known = known & self.held.observed[self._rows(origins, own)]
+            tensors["observed"] = known
         if "target" in self.names:
-            tensors["target"] = self._targets(self.held.values[ahead])
+            tensors["target"] = self._targets(target)
         valid = self._valid(ahead, inside)
         if valid is not None:
             tensors["valid"] = valid
         if "past_covariates" in self.names:
-            covariates = self.held.covariates(series, rows, past_only=True)
+            covariates = self.held.covariates(series, self._rows(origins, own), past_only=True)
             tensors["past_covariates"] = covariates.masked_fill_(~own[..., None], 0.0)
         if "future_covariates" in self.names:
             tensors["future_covariates"] = self.held.covariates(series, ahead, past_only=False)
         if "time" in self.names and self.held.starts is not None and self.held.step is not None:
+            behind = torch.arange(-self.context, 0)
             position = (origins - self.held.first[series])[:, None] + behind
             time = stamps_at(self.held.starts[series.numpy()][:, None], position.numpy(), self.held.step)
             tensors["time"] = torch.from_numpy(time.astype("datetime64[ns]").astype(np.int64))
@@ -206,6 +214,20 @@ class RollingWindows(Cases):
         # A drawn origin may lie wherever its series allows.
         before = self.origins - self.held.first[self.series]
         return self.seed is not None or bool((before < self.context).any())
+
+    @cached_property
+    def _bounds(self) -> torch.Tensor:
+        """First row of each series, and the row after its part."""
+        return torch.stack([self.held.first, self.ends], dim=1)
+
+    def _copied_by_runs(self, cases: int) -> bool:
+        """Whether a batch is large enough, and no target reaches beyond its part."""
+        values = cases * (self.context + self.horizon) * self.held.values.shape[1]
+        return self.seed is None and values >= SERIES_PAY
+
+    def _rows(self, origins: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        """Rows of the contexts, (sample, time); those before a series are rows that exist, and masked."""
+        return torch.where(own, origins[:, None] + torch.arange(-self.context, 0), origins[:, None])
 
     def _ahead(self, series: torch.Tensor, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Rows of the targets, (sample, lead_time), and which lie in the part, or None for all."""

@@ -8,13 +8,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from tsbench.contracts import Corpus, InputError, Member, TaskShape, TrainedOn
+from tsbench.contracts.kinds import corpus_module
 
+from .cases import Cases
 from .corpus_cases import FixedSequences, HeldSequences, RandomSequences
 from .corpus_members import Line, OpenedMember, read_member
 
@@ -25,6 +29,51 @@ MOVES = 0.05
 look-back that hardly moves, what follows is of any size."""
 SHORTEST = 8
 """Steps of a series that is worth reading."""
+
+
+class OpenedCorpus(Protocol):
+    """What a fit asks of a corpus, whatever its sequences are."""
+
+    @property
+    def shape(self) -> TaskShape:
+        """What a model is built for."""
+        ...
+
+    @property
+    def train(self) -> Cases:
+        """Sequences to train on, drawn anew in each epoch."""
+        ...
+
+    @property
+    def validation(self) -> Cases:
+        """Sequences that are held out."""
+        ...
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Names of what is held out, DATASET/SERIES."""
+        ...
+
+    @property
+    def points(self) -> int:
+        """Values that are trained on."""
+        ...
+
+    def trained_on(self) -> tuple[TrainedOn, ...]:
+        """What a model that is fitted on the corpus has seen."""
+        ...
+
+
+def open_corpus(corpus: Corpus, folder: Path) -> OpenedCorpus:
+    """Read a corpus of any kind; relative paths of files count from `folder`.
+
+    Raises:
+        InputError: where data are missing or damaged, or nothing is left for training or validation.
+    """
+    if corpus.kind == "forecast":
+        return CorpusData.open(corpus, folder)
+    opened: Any = import_module(corpus_module(corpus.kind))
+    return opened.open_corpus(corpus, folder)
 
 
 @dataclass(frozen=True)
@@ -56,7 +105,7 @@ class CorpusData:
         members, train, held = [], [], []
         for declared in corpus.members:
             opened = read_member(declared, folder)
-            names = [line.name for line in opened.lines if _is_held_out(line.name, declared, corpus)]
+            names = [line.name for line in opened.lines if is_held_out(line.name, declared, corpus)]
             chosen = set(names)
             members.append(opened.without(chosen))
             train.append([line for line in opened.lines if line.name not in chosen])
@@ -96,7 +145,8 @@ class CorpusData:
         return tuple(member.trained_on() for member in self.members if member.lines)
 
 
-def _is_held_out(name: str, member: Member, corpus: Corpus) -> bool:
+def is_held_out(name: str, member: Member, corpus: Corpus) -> bool:
+    """Whether a series is held out: by a pattern of its name, or by a hash of it."""
     if any(fnmatchcase(name, pattern) for pattern in corpus.held_out):
         return True
     share = corpus.holdout if member.holdout is None else member.holdout

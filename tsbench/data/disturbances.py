@@ -153,9 +153,31 @@ def missing_blocks(
     return batch.replace(context=filled, observed=observed)
 
 
+def hidden_channels(
+    batch: Batch,
+    generators: Sequence[np.random.Generator],
+    level: Level,
+    options: Mapping[str, Any],
+    scale: Scale,
+) -> Batch:
+    """One in `level` of the variables is observed, the first of each run of so many; the others never are.
+
+    Nothing is drawn: the same sensors are there in every case, as where few were put up. What is hidden is
+    marked in `observed` and holds the training mean.
+    """
+    context = batch["context"]
+    every = torch.as_tensor(by_sample(level, 3), device=context.device).round()
+    kept = torch.arange(context.shape[-1], device=context.device) % every == 0
+    observed = kept.expand(context.shape)
+    if "observed" in batch:
+        observed = observed & batch["observed"]
+    return batch.replace(context=fill_forward(context, observed, scale.mean), observed=observed)
+
+
 DISTURBANCES: dict[str, Disturbance] = {
     "awgn": awgn,
     "missing_blocks": missing_blocks,
+    "hidden_channels": hidden_channels,
     "sample_awgn": sample_awgn,
     "phase_noise": phase_noise,
     "burst_noise": burst_noise,

@@ -145,7 +145,7 @@ class Draft:
         for name, variable in dataset.variables.items():
             array = _array(group, name)
             if variable.dims[:1] != (dimension,):
-                if not np.array_equal(np.asarray(array[...]), variable.values):
+                if not np.array_equal(np.asarray(array[...]), _stored(variable.values)):
                     raise InputError(
                         f"Part {self.parts[number].name} has another {name} than {self.parts[0].name}"
                     )
@@ -155,7 +155,7 @@ class Draft:
                     f"Part {self.parts[number].name}: {name} has the shape {variable.shape}, not "
                     f"{(variable.shape[0], *array.shape[1:])}"
                 )
-            array[rows] = variable.values
+            array[rows] = _stored(variable.values)
 
     def _flush(self, number: int, dataset: "xr.Dataset", dimension: str) -> None:
         """Flush the part's chunks to disk."""
@@ -183,6 +183,13 @@ def leading_dimension(dataset: "xr.Dataset") -> str:
             f"Data variables of a part must share their first dimension, not have {sorted(first)}"
         )
     return str(first.pop()[0])
+
+
+def _stored(values: np.ndarray) -> np.ndarray:
+    """Values as `write_zarr` stores them: time stamps in whole seconds."""
+    if values.dtype.kind != "M":
+        return values
+    return values.astype("datetime64[s]").astype(np.int64)
 
 
 def _array(group: "zarr.Group", name: Hashable) -> "zarr.Array":

@@ -11,6 +11,7 @@ import torch
 
 from tsbench.contracts import InputError, Scenario, Task, TaskShape, TestedOn, TrainedOn
 from tsbench.contracts.kinds import FURTHER, data_module
+from tsbench.contracts.result import Column
 
 from .cases import Cases
 from .views import CASE_DIMENSIONS, VIEWS, target_dimensions
@@ -92,6 +93,11 @@ class TaskData(ABC):
     def unit_windows(self) -> int:
         """Test cases in one independent unit; the most, where units differ."""
         return self.task.unit_windows
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What scores are told apart by, where that is more than the targets: also level and region."""
+        return ()
 
     def unit_of_cases(self) -> torch.Tensor | None:
         """Independent unit of each test case, int64, shape (case,); None: `unit_windows` cases each."""

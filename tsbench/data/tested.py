@@ -94,7 +94,8 @@ def refuse_test_data(where: str, ranges: Iterable[TrainedOn]) -> None:
     Raises:
         InputError: with the first such range and task, and what would be right.
     """
-    tasks = [task for task in registry.tasks().values() if task.samples is None]
+    # A corpus holds no targets of samples and panels, and no fields.
+    tasks = [one for one in registry.tasks().values() if one.samples is None and one.kind == "forecast"]
     for one in ranges:
         # A long horizon changes no test part: a task of each split is enough.
         seen: set[str] = set()

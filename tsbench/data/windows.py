@@ -6,6 +6,7 @@ import torch
 
 from .batch import Batch
 from .cases import Cases, Scored
+from .runs import runs
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,20 @@ class Windows(Cases):
             A batch; context and target are in model space.
         """
         starts = self.origins[cases] - self.context
-        window = _gather(self.values, starts, self.context + self.horizon)  # (sample, time, channel)
+        window = runs(self.values, starts, self.context + self.horizon)  # (sample, time, channel)
         tensors = {"context": window[:, : self.context]}
         if "target" in self.names:
             tensors["target"] = self._targets(window[:, self.context :])
         if self.observed is not None:
-            mask = _gather(self.observed, starts, self.context + self.horizon)
+            mask = runs(self.observed, starts, self.context + self.horizon)
             tensors["observed"] = mask[:, : self.context]
             tensors["valid"] = self._targets(mask[:, self.context :])
         if "past_covariates" in self.names:
-            tensors["past_covariates"] = _gather(self.past, starts, self.context)
+            tensors["past_covariates"] = runs(self.past, starts, self.context)
         if "future_covariates" in self.names:
-            tensors["future_covariates"] = _gather(self.future, starts + self.context, self.horizon)
+            tensors["future_covariates"] = runs(self.future, starts + self.context, self.horizon)
         if "time" in self.names and self.time is not None:
-            tensors["time"] = _gather(self.time, starts, self.context)[..., 0]
+            tensors["time"] = runs(self.time, starts, self.context)[..., 0]
         return Batch(index=cases, **tensors)
 
     def gather_truth(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -76,17 +77,10 @@ class Windows(Cases):
         origins = self.origins[cases]
         valid = None
         if self.observed is not None:
-            valid = self._targets(_gather(self.observed, origins, self.horizon))
-        return _gather(self.truth, origins, self.horizon), valid
+            valid = self._targets(runs(self.observed, origins, self.horizon))
+        return runs(self.truth, origins, self.horizon), valid
 
     def _targets(self, window: torch.Tensor) -> torch.Tensor:
         if self.target_index == tuple(range(window.shape[-1])):
             return window
         return window[..., list(self.target_index)]
-
-
-def _gather(rows: torch.Tensor, starts: torch.Tensor, length: int) -> torch.Tensor:
-    """Windows (sample, length, column) of a contiguous table (row, column), each one run of memory."""
-    columns = rows.shape[1]
-    view = rows.as_strided((rows.shape[0] - length + 1, length, columns), (columns, columns, 1))
-    return view[starts]

@@ -231,6 +231,7 @@ def tally_for(task: Task, scenario: Scenario, data: TaskData, cases: int) -> Tal
         unit_of=unit_of,
         cluster=data.cluster(scenario),
         quantiles=task.quantiles,
+        columns=data.columns,
     )
 
 

@@ -1,5 +1,7 @@
 """Tally: sufficient statistics of a scenario, by variable, by lead time and by independent unit.
 
+Variables may be told apart further, by level and region (`Column`); then each is kept at each lead time too.
+
 Memory does not grow with the number of windows, except for one row a unit and for the values of a median.
 Tallies of disjoint cases add up.
 """
@@ -13,15 +15,16 @@ import torch
 
 from tsbench.contracts import Forecast, Scenario
 from tsbench.contracts.forecast import DECILES
-from tsbench.contracts.result import SCORE_COLUMNS, UNIT_COLUMNS
+from tsbench.contracts.result import SCORE_COLUMNS, UNIT_COLUMNS, Column
 
 from .metrics import Metric
 from .metrics.base import Key
 from .reading import Reading
 
 Sums = torch.Tensor  # (statistic, ...): numerators, denominators, or those of a metric with more; float64
-Scale = Callable[[int], torch.Tensor]
-"""Power → seasonal error of a batch, float64, to be broadcast to (sample, lead_time, channel)."""
+Scale = Callable[[int], Any]
+"""Power → seasonal error of a batch, float64, to be broadcast to (sample, lead_time, channel); for tasks of
+another shape whatever their metrics read, with `[slice of the cases]`."""
 VALUES = 2**24
 """Values of a probabilistic forecast that are read at once; more are read some cases after others."""
 
@@ -40,6 +43,8 @@ class Tally:
         cluster: of the scenario's units, or of each of them; the data set by default.
         quantiles: levels of the metrics that name none of their own.
         unit_of: unit of each case, int64, shape (case,), where units differ in their number of cases.
+        columns: what statistics are told apart by, where that is more than `targets`; totals are over those
+            without a region.
     """
 
     def __init__(
@@ -54,19 +59,23 @@ class Tally:
         cluster: str | Sequence[str] | None = None,
         quantiles: Sequence[float] = DECILES,
         unit_of: torch.Tensor | None = None,
+        columns: Sequence[Column] = (),
     ) -> None:
-        self.scenario, self.metrics, self.primary, self.targets = scenario, metrics, primary, targets
+        self.scenario, self.metrics, self.primary = scenario, metrics, primary
+        self.columns, self.cells = list(columns) or [Column(name) for name in targets], bool(columns)
+        self.whole = [place for place, one in enumerate(self.columns) if one.region is None]
         self.unit_windows, self.unit_of = unit_windows, unit_of
-        self.cluster = cluster or scenario.dataset
+        one = cluster or scenario.dataset
+        self.clusters = [one] * units if isinstance(one, str) else one
         self.quantiles = tuple(quantiles)
         self.by_lead_and_variable: dict[Key, Sums] = {
-            metric.key: torch.zeros(metric.sums, horizon, self._columns(metric), dtype=torch.float64)
+            metric.key: torch.zeros(metric.sums, horizon, self._width(metric), dtype=torch.float64)
             for metric in metrics
         }
         self.kept: dict[Key, list[Sums]] = {metric.key: [] for metric in metrics if metric.finish == "median"}
         first = self._primary
-        columns = self._columns(first) if first.by_channel else 1
-        self.by_unit = torch.zeros(first.sums, units, columns, dtype=torch.float64)
+        channels = min(self._width(first), len(self.whole) or 1) if first.by_channel else 1
+        self.by_unit = torch.zeros(first.sums, units, channels, dtype=torch.float64)
 
     def update(
         self,
@@ -113,19 +122,24 @@ class Tally:
         return {metric.name: metric.value(*totals[metric.name]) for metric in self.metrics}
 
     def score_columns(self) -> dict[str, list[Any]]:
-        """Rows of scores.parquet: the total, then each variable, then each lead time.
+        """Rows of scores.parquet: the total, then by variable, by lead time, and by both for `columns`.
 
         A metric of all channels together has no rows by variable.
         """
         columns: dict[str, list[Any]] = {name: [] for name in SCORE_COLUMNS}
+        leads = range(1, self.by_lead_and_variable[self._primary.key].shape[1] + 1)
         for metric in self.metrics:
-            self._rows(columns, metric.name, [None], [None], self._marginal(metric, (1, 2)))
-            if self.targets and not metric.joint:
+            told_apart = self.columns if not metric.joint else []
+            if not self._has_no_total(metric):
+                self._rows(columns, metric.name, [None], [None], self._marginal(metric, (1, 2)))
+            if told_apart:
                 by_variable = self._marginal(metric, (1,))
-                self._rows(columns, metric.name, self.targets, [None] * len(self.targets), by_variable)
-            by_lead = self._marginal(metric, (2,))
-            leads = range(1, by_lead.shape[1] + 1)
-            self._rows(columns, metric.name, [None] * len(leads), leads, by_lead)
+                self._rows(columns, metric.name, told_apart, [None] * len(told_apart), by_variable)
+            if not self._has_no_total(metric):
+                self._rows(columns, metric.name, [None] * len(leads), leads, self._marginal(metric, (2,)))
+            if told_apart and self.cells:
+                at = [lead for lead in leads for _ in told_apart]
+                self._rows(columns, metric.name, told_apart * len(leads), at, self._marginal(metric, ()))
         return columns
 
     def unit_columns(self) -> dict[str, list[Any]]:
@@ -134,11 +148,10 @@ class Tally:
         kept = recorded[1].nonzero().flatten().tolist()
         rows = len(kept)
         numerator, denominator = recorded[:, kept].tolist()
-        same = isinstance(self.cluster, str)
         filled = {
             "scenario": [self.scenario.key] * rows,
             "condition": [self.scenario.condition] * rows,
-            "cluster": [self.cluster] * rows if same else [self.cluster[unit] for unit in kept],
+            "cluster": [self.clusters[unit] for unit in kept],
             "unit": kept,
             "metric": [self.primary] * rows,
             "numerator": numerator,
@@ -150,8 +163,16 @@ class Tally:
     def _primary(self) -> Metric:
         return next(metric for metric in self.metrics if metric.name == self.primary)
 
-    def _columns(self, metric: Metric) -> int:
-        return 1 if metric.joint else len(self.targets) or 1
+    def _width(self, metric: Metric) -> int:
+        return 1 if metric.joint else len(self.columns) or 1
+
+    def _has_no_total(self, metric: Metric) -> bool:
+        return metric.apart and len(self.whole) > 1
+
+    def _of_whole(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Without the columns of regions, which are the last dimension."""
+        regional = self.columns and len(self.whole) < len(self.columns) == statistics.shape[-1]
+        return statistics[..., self.whole] if regional else statistics
 
     def _add(
         self,
@@ -171,9 +192,10 @@ class Tally:
                 statistics = torch.where(mask, statistics, 0.0)
             if key in self.kept:
                 self.kept[key].append(statistics)
-            told_apart = self.targets and not metric.joint
+            told_apart = self.columns and not metric.joint
             sums += statistics.sum(dim=1) if told_apart else statistics.sum(dim=(1, 3))[..., None]
             if key == self._primary.key:
+                statistics = self._of_whole(statistics)
                 by_case = statistics.sum(dim=2)  # (statistic, sample, channel)
                 if self.by_unit.shape[2] == 1:
                     by_case = statistics.sum(dim=(2, 3))[..., None]
@@ -185,7 +207,7 @@ class Tally:
         metric: Metric,
         reading: Reading,
         observed: torch.Tensor,
-        scale: torch.Tensor,
+        scale: Any,
         valid: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
         """Statistics of what the metric reads of the forecast."""
@@ -204,9 +226,13 @@ class Tally:
         if metric.finish == "median":
             return self._median(metric, over)
         sums = self.by_lead_and_variable[metric.key]
+        if 2 in over:
+            sums = self._of_whole(sums)
+            if self._has_no_total(metric):
+                sums = torch.zeros_like(sums)
         columns = sums.shape[2]
         if not metric.composed(columns):
-            return sums.sum(dim=over).reshape(2, -1)
+            return (sums.sum(dim=over) if over else sums).reshape(2, -1)
         kept = sums.sum(dim=1, keepdim=True) if 1 in over else sums
         if 2 not in over:
             kept = kept.reshape(len(kept), -1, 1)  # each variable on its own
@@ -219,16 +245,17 @@ class Tally:
         return torch.stack([torch.from_numpy(np.asarray(medians)) * counts, counts]).reshape(2, -1)
 
     def _rows(
-        self, columns: dict[str, list[Any]], metric: str, variables: Sequence, leads: Sequence, sums: Sums
+        self, columns: dict[str, list[Any]], metric: str, told: Sequence, leads: Sequence, sums: Sums
     ) -> None:
+        """Add rows; `told`: the column of each, or None."""
         rows = sums.shape[1]
         numerator, denominator = sums.tolist()
         added = {
             "scenario": [self.scenario.key] * rows,
             "condition": [self.scenario.condition] * rows,
-            "variable": list(variables),
-            "level": [None] * rows,
-            "region": [None] * rows,
+            "variable": [one and one.variable for one in told],
+            "level": [one and one.level for one in told],
+            "region": [one and one.region for one in told],
             "lead_time": list(leads),
             "metric": [metric] * rows,
             "numerator": numerator,
@@ -261,6 +288,8 @@ def _parts(forecast: Forecast, cases: int) -> Iterator[slice]:
     return (slice(start, min(start + size, cases)) for start in range(0, cases, max(size, 1)))
 
 
-def _of_cases(scale: torch.Tensor, part: slice) -> torch.Tensor:
+def _of_cases(scale: Any, part: slice) -> Any:
     """The scale of some cases; one that all cases share has no dimension for them."""
+    if not isinstance(scale, torch.Tensor):
+        return scale[part]
     return scale[part] if scale.ndim == 3 and len(scale) > 1 else scale

@@ -1,30 +1,35 @@
 """The Results that a suite keeps in the repository: putting them there, finding stale ones, confirming them.
 
 A Result is stale when the code that it depends on has another hash than when it was made. `confirm` repeats
-one (task, seed) for each entry; where the scores are equal, the entry's other Results count as confirmed at
-that hash. An entry's folder has the name of its model, and of its overrides where the suite lists the model
-more than once.
+one (task, seed) for each entry, the cheapest; where the scores of its scenarios are equal, the entry's other
+Results count as confirmed at that hash. An entry's folder has the name of its model, and of its overrides
+where the suite lists the model more than once or gives it weights.
 """
 
+import glob
 import json
+import math
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, Result, Suite, SuiteEntry
-from tsbench.evaluation.record import find_results, read_result
+from tsbench.contracts.result import SCORES_FILE
+from tsbench.evaluation.record import find_results, read_result, read_table
 
 from .code import code_hash, roots
 from .job import Job, adapter_module
+from .pretrained import weights_of
 from .run import Conduct, Outcome, options_of, run
 
 CONFIRMED = "confirmed.json"
 TOLERANCE = 1e-6
+SCENARIOS = 32
+"""Of a Result with more, evenly spread ones are evaluated again to confirm it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def held(suite: Suite) -> Callable[[Job], bool]:
 def _place(suite: Suite, job: Job) -> Path:
     mine = [entry for entry in suite.models if entry.model == job.model.name and _made_by(entry, job)]
     # An entry without overrides fits every job of its model: the one that says most is the job's own.
-    entry = max(mine, key=lambda one: len(_overrides(one)))
+    entry = max(mine, key=lambda one: len(one.overrides))
     return Path(job.task.name, _folder(suite, entry), f"seed-{job.seed}")
 
 
@@ -93,6 +98,8 @@ def _made_by(entry: SuiteEntry, job: Job) -> bool:
     """Whether a job has the settings that an entry asks for."""
     return (
         entry.context in (None, job.options.context)
+        and entry.starts_from(job.given.name if job.given else "")
+        and entry.fine_tune in (None, job.options.fine_tune)
         and entry.hyperparameters.items() <= job.options.hyperparameters.items()
         and entry.training.items() <= job.options.training.items()
     )
@@ -100,15 +107,10 @@ def _made_by(entry: SuiteEntry, job: Job) -> bool:
 
 def _folder(suite: Suite, entry: SuiteEntry) -> str:
     """Name of the folder of an entry's Results."""
-    if sum(other.model == entry.model for other in suite.models) == 1:
+    if not suite.has_own_name(entry):
         return entry.model
-    parts = [f"{name}={value}" for name, value in _overrides(entry).items()]
+    parts = [f"{name}={value}" for name, value in entry.overrides.items()]
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "-", ",".join([entry.model, *parts]))
-
-
-def _overrides(entry: SuiteEntry) -> dict[str, Any]:
-    context = {} if entry.context is None else {"context": entry.context}
-    return context | entry.hyperparameters | entry.training
 
 
 def stale(suite: Suite) -> list[Stale]:
@@ -142,7 +144,7 @@ def confirmed_at(folder: Path, result: Result) -> str | None:
 
 
 def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
-    """Repeat one stale Result for each entry; equal scores confirm the entry's other Results.
+    """Repeat the cheapest stale Result of each entry; equal scores confirm the entry's other Results.
 
     Args:
         suite: the suite.
@@ -161,10 +163,12 @@ def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
             different.append(name)
             say(f"{name}: no longer in the suite")
             continue
-        worst = _largest_difference(suite, entry, mine[0].result)
+        cheapest = min(mine, key=_cost)
+        task, seed = cheapest.result.task.name, cheapest.result.seed
+        worst = _largest_difference(suite, entry, cheapest)
         if worst > TOLERANCE:
             different.append(name)
-            say(f"{name}: differs by {worst:.2g} on {mine[0].result.task.name}; run the suite again")
+            say(f"{name}: differs by {worst:.2g} on {task}; run the suite again")
             continue
         confirmed = _read_confirmed(root)
         for one in mine:
@@ -172,40 +176,62 @@ def confirm(suite: Suite, say: Callable[[str], None]) -> list[str]:
             if one.now not in hashes:
                 hashes.append(one.now)
         atomic.write_text(root / CONFIRMED, json.dumps(confirmed, indent=1, sort_keys=True) + "\n")
-        say(
-            f"{name}: confirmed {len(mine)} Results by {mine[0].result.task.name}, seed {mine[0].result.seed}"
-        )
+        say(f"{name}: confirmed {len(mine)} Results by {task}, seed {seed}")
     return different
 
 
-def _largest_difference(suite: Suite, entry: SuiteEntry, result: Result) -> float:
-    """Largest difference of any aggregate score between a Result and its repetition.
+def _largest_difference(suite: Suite, entry: SuiteEntry, old: Stale) -> float:
+    """Largest difference of any score between a Result and its repetition, scenario by scenario.
 
-    Absolute for scores up to 1, relative above: scores in physical units have any size.
+    The model is fitted anew. Of many scenarios some are evaluated: a score of each is compared, where an
+    average would be one of them all. Absolute for scores up to 1, relative above: scores in physical units
+    have any size.
     """
-    threads = result.provenance.threads
-    options = replace(options_of(suite, entry), threads=threads)
+    result, conduct = old.result, Conduct(track=False)
+    known = _scores(old.folder)
+    keys = list(dict.fromkeys(scenario for scenario, _ in known))
+    chosen = keys[:: -(-len(keys) // SCENARIOS)]
+    options = replace(
+        options_of(suite, entry, weights_of(suite, entry, result.seed, conduct)),
+        threads=result.provenance.threads,
+        scenarios=() if chosen == keys else tuple(map(glob.escape, chosen)),
+    )
     with tempfile.TemporaryDirectory() as runs:
-        again = run(
+        (again,) = run(
             entry.model,
             result.task.name,
             seeds=(result.seed,),
             options=options,
-            conduct=Conduct(track=False),
+            conduct=conduct,
             runs=Path(runs),
-        )[0].result
-    assert again is not None
-    pairs = [
-        (value, again.scores.get(metric, {}).get(condition))
-        for metric, conditions in result.scores.items()
-        for condition, value in conditions.items()
-    ]
-    if any((old is None) != (new is None) for old, new in pairs):
+        )
+        assert again.folder is not None
+        now = _scores(again.folder)
+    wanted = {key: value for key, value in known.items() if key[0] in chosen}
+    if now.keys() != wanted.keys():
         return float("inf")
-    return max(
-        (abs(old - new) / max(1.0, abs(old)) for old, new in pairs if old is not None and new is not None),
-        default=0.0,
-    )
+    return max((_difference(value, now[key]) for key, value in wanted.items()), default=0.0)
+
+
+def _scores(folder: Path) -> dict[tuple[str, str], float]:
+    """(scenario, metric) → mean of its statistic in the whole scenario; NaN where nothing was counted."""
+    table = read_table(folder, SCORES_FILE)
+    whole = table[table[["variable", "level", "region", "lead_time"]].isna().all(axis=1)]
+    return {
+        (row.scenario, row.metric): row.numerator / row.denominator if row.denominator else math.nan
+        for row in whole.itertuples()
+    }
+
+
+def _difference(old: float, new: float) -> float:
+    if math.isnan(old) or math.isnan(new):
+        return 0.0 if math.isnan(old) and math.isnan(new) else math.inf
+    return abs(old - new) / max(1.0, abs(old))
+
+
+def _cost(one: Stale) -> float:
+    """Seconds that a Result took."""
+    return sum(stage.seconds or 0.0 for stage in one.result.cost.values())
 
 
 def _confirmed_key(folder: Path, result: Result) -> str:

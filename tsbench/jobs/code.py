@@ -1,13 +1,15 @@
 """The hash of the code that a run uses: syntax trees, without comments and docstrings, of its modules.
 
 The modules are found by following imports from a few roots (the job itself, the model, the adapters) without
-importing anything, so that a finished run is recognised in a fraction of a second.
+importing anything, so that a finished run is recognised in a fraction of a second. Of the operators, those
+count that a run imports by name, with their CUDA sources.
 """
 
 import ast
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,10 @@ from tsbench.contracts.kinds import Kind, modules_of_kind
 PACKAGE = "tsbench"
 MAPPED = ("datasets", "models", "cuda_ops", "leaderboards")
 ROOTS = ("tsbench.jobs.execute", "tsbench.jobs.together")
+OPERATORS = "tsbench.cuda_ops"
+"""A package that lists operators: an import of one of its names is an import of what the name stands for."""
+OPERATOR, CUDA = "op.py", (".cu", ".cuh")
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -58,6 +64,11 @@ def syntax(text: str) -> str:
     parts: list[str] = []
     _write_node(ast.parse(text), parts)
     return "".join(parts)
+
+
+def words(text: str) -> str:
+    """A CUDA source without comments and spacing."""
+    return " ".join(COMMENT.sub(" ", text).split())
 
 
 def _write_node(node: ast.AST, parts: list[str]) -> None:
@@ -112,9 +123,20 @@ def _closure(modules: Iterable[str], files: Iterable[Path]) -> Iterator[tuple[st
         seen.add(name)
         yield name, path
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += _imports(path, package)
+        if name != OPERATORS:
+            waiting += _imports(path, package)
+        if package.startswith(f"{OPERATORS}.") and path.name == OPERATOR:
+            yield from _cuda_sources(package, path.parent)
         if "." in name:
             waiting.append(name.rpartition(".")[0])
+
+
+def _cuda_sources(package: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Sources beside an operator, and the headers that they share."""
+    source, header = CUDA
+    sources = sorted(folder.glob(f"*{source}"))
+    for path in [*sources, *(sorted(folder.parent.glob(f"*{header}")) if sources else [])]:
+        yield f"{package}/{path.name}", path
 
 
 def _imports(path: Path, package: str) -> tuple[str, ...]:
@@ -133,13 +155,36 @@ def _imports_of(text: bytes, path: Path, package: str) -> tuple[str, ...]:
     for node in _executed(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
+            found += _operators() if OPERATORS in found else []
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parts = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parts, *([node.module] if node.module else [])])
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            found += _named(base, [alias.name for alias in node.names])
     return tuple(found)
+
+
+def _named(base: str, names: list[str]) -> list[str]:
+    """Modules that `from base import names` may import."""
+    below = [f"{base}.{name}" for name in names]
+    if base == OPERATORS:
+        homes = _operator_homes()
+        below = [homes.get(name, one) for name, one in zip(names, below, strict=True)]
+    return [base, *below, *(_operators() if OPERATORS in below else [])]
+
+
+def _operators() -> list[str]:
+    return list(_operator_homes().values())
+
+
+@cache
+def _operator_homes() -> dict[str, str]:
+    """Name that the package of operators lists → the module that it is imported from."""
+    path = _file_of(OPERATORS)
+    tree = ast.parse(path.read_bytes()) if path else ast.Module([], [])
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    return {alias.name: f"{OPERATORS}.{node.module}" for node in imports for alias in node.names}
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
@@ -189,9 +234,8 @@ class _Digests:
         text = path.read_bytes()
         key = hashlib.blake2b(text, digest_size=16).hexdigest()
         if key not in self.known:
-            self.known[key] = hashlib.blake2b(
-                syntax(text.decode("utf-8")).encode(), digest_size=8
-            ).hexdigest()
+            read = words if path.suffix in CUDA else syntax
+            self.known[key] = hashlib.blake2b(read(text.decode("utf-8")).encode(), digest_size=8).hexdigest()
             self.changed = True
         return self.known[key]
 

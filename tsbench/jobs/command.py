@@ -26,7 +26,7 @@ def command_of(job: Job, verb: Verb = "run") -> str:
     options = job.options
     words = ["tsbench", verb, _model(job), *_task(job)]
     words += ["--seed", str(job.seed), "--context", str(job.context)]
-    settings = job.model.card.settings_for(job.task.name)
+    settings = job.model.card.settings_for(job.task)
     for flag, chosen, declared in (
         ("--set", options.hyperparameters, settings.hyperparameters if settings else {}),
         ("--train", options.training, settings.training if settings else {}),

@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tsbench import atomic, registry
-from tsbench.contracts import Corpus, InputError, canonical_hash, parse
+from tsbench import atomic
+from tsbench.contracts import Corpus, InputError, canonical_hash
+from tsbench.contracts.kinds import FURTHER, corpus_module
 from tsbench.data import prepare, store
 from tsbench.folders import runs_folder
 from tsbench.locks import free, hold
@@ -20,6 +21,7 @@ from tsbench.locks import free, hold
 from .code import code_hash
 from .fitted import read_fit
 from .job import Options, adapter_module, device_of, versions, weights_key
+from .pretrained import FOLDER, read_corpus
 from .run import Conduct
 from .source import ModelSource, find_model
 from .stages import GivenWeights, given_weights
@@ -66,7 +68,9 @@ class CorpusJob:
         adapters = [adapter_module(one.dataset) for one in self.corpus.members if one.dataset]
         own = [self.model.module] if self.model.module else []
         files = [self.model.file] if self.model.file else []
-        return code_hash([*ROOTS, *dict.fromkeys(adapters), *own], files, self.runs / ".code.json")
+        kind = self.corpus.kind
+        further = [corpus_module(kind)] if kind in FURTHER else []
+        return code_hash([*ROOTS, *further, *dict.fromkeys(adapters), *own], files, self.runs / ".code.json")
 
     @cached_property
     def key(self) -> str:
@@ -90,7 +94,7 @@ class CorpusJob:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.runs / "pretraining" / self.corpus.name / self.model.name / f"seed-{self.seed}-{self.key}"
+        return self.runs / FOLDER / self.corpus.name / self.model.name / f"seed-{self.seed}-{self.key}"
 
 
 @dataclass
@@ -106,20 +110,6 @@ class Pretrained:
     job: CorpusJob
     fit: dict[str, Any]
     reused: bool = False
-
-
-def read_corpus(path: Path) -> Corpus:
-    """Read the declaration of a corpus.
-
-    Raises:
-        InputError: where the file is missing or malformed, with the key and the reason in one line.
-    """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}")
-    declared = registry.read_yaml(path)
-    if not isinstance(declared, dict):
-        raise InputError(f"{path}: a corpus is a mapping with name, members, length, horizon and epoch")
-    return parse(Corpus, declared, path)
 
 
 def pretrain(

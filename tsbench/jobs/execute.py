@@ -6,7 +6,7 @@ What this module imports, directly or not, is the code that a Result depends on:
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from tsbench import atomic
 from tsbench.contracts import (
     InputError,
     ModelRecord,
+    OperatorsUsed,
     Result,
     ResultProvenance,
     StageCost,
@@ -26,6 +27,7 @@ from tsbench.contracts import (
     TrainedOn,
     averages,
 )
+from tsbench.cuda_ops import chosen, recorded
 from tsbench.data.cases import batch_size_for
 from tsbench.data.task_data import TaskData
 from tsbench.data.tested import files_of
@@ -81,6 +83,7 @@ class Execution:
         # Asking for the windows now refuses series that are too short before anything is fitted.
         self.data[job.task.dataset].windows("test", job.context)
         self.fallbacks: Counter[str] = Counter()
+        self.paths: dict[str, set[str]] = {}
         self.model: Any = build(kind, self.shape, self.hyperparameters, job.seed, self.settings.loss)
         for name in ("fits", "uses", "predict"):
             if not hasattr(self.model, name):
@@ -117,8 +120,9 @@ class Execution:
         atomic.make_folder(folder)
         attempts = Attempts(folder)
         source = replace(self.source(), on_epoch=attempts.note, callbacks=callbacks)
-        with measure(self.job.options.device) as meter:
+        with measure(self.job.options.device) as meter, recorded() as paths:
             report = self.model.fit(source) or FitReport()
+        self.note_paths(paths)
         meter.seconds = attempts.seconds()
         record = self.finish_fit(report, meter, attempts.count)
         self.clear_checkpoints()
@@ -140,11 +144,17 @@ class Execution:
             self.model, "fit", job.task.name, report, meter, attempts, self._task_range(), job.given
         )
         record["model"] = model_record(job.model.name, job.model.card.version, self.hyperparameters)
+        record["operators"] = {name: sorted(taken) for name, taken in self.paths.items()}
         if has_weights(self.model):
             save_weights(self.model, self.job.folder / WEIGHTS)
         # fit.json marks the fit as finished, so it is written last.
         write_fit(self.job.folder, record)
         return record
+
+    def note_paths(self, paths: Mapping[str, Iterable[str]]) -> None:
+        """Add paths that operators took for this job: in a fit, also an earlier one, or in the evaluation."""
+        for operator, taken in paths.items():
+            self.paths.setdefault(operator, set()).update(taken)
 
     def clear_checkpoints(self) -> None:
         """Remove what only an unfinished fit needs."""
@@ -163,8 +173,10 @@ class Execution:
             self._load_given(job.given)
         if isinstance(self.model, torch.nn.Module):
             self.model.to(job.options.device)
-        with measure(job.options.device) as meter:
+        with measure(job.options.device) as meter, recorded() as paths:
             evaluation = self._forecast_all(save_forecasts, report)
+        self.note_paths(paths)
+        self.note_paths(fitted.get("operators", {}))
         self.fallbacks = evaluation.fallbacks or Counter()
         result = self._result(evaluation, fitted, meter, command)
         write_result(
@@ -251,6 +263,7 @@ class Execution:
                 else {},
                 parameters=count_parameters(self.model),
                 weights=weights_hash(self.model),
+                start=job.given.name if job.given else "",
             ),
             task=TaskRecord(
                 name=job.task.name,
@@ -272,7 +285,7 @@ class Execution:
             skipped=job.skipped,
             parity=self._parity(),
             cost=cost | {"predict": self._predict_cost(evaluation, meter)},
-            provenance=provenance(job, command),
+            provenance=provenance(job, command, self.paths),
         )
 
     def _parity(self) -> dict[str, Any]:
@@ -329,8 +342,8 @@ def discard(job: Job) -> None:
             path.unlink(missing_ok=True)
 
 
-def provenance(job: Job, command: str) -> ResultProvenance:
-    """Who makes a Result now, with what."""
+def provenance(job: Job, command: str, paths: Mapping[str, Iterable[str]]) -> ResultProvenance:
+    """Who makes a Result now, with what; `paths`: of each operator that was called."""
     return ResultProvenance(
         created=created_now(),
         command=command,
@@ -339,6 +352,9 @@ def provenance(job: Job, command: str) -> ResultProvenance:
         host=host_class(job.options.device),
         threads=job.options.threads or 1,
         deterministic=job.options.device == "cpu",
+        operators=OperatorsUsed(
+            choice=chosen(), paths={name: ", ".join(sorted(taken)) for name, taken in sorted(paths.items())}
+        ),
     )
 
 

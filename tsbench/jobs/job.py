@@ -199,9 +199,9 @@ def resolve(
     """
     source = find_model(model)
     task = registry.task(task) if isinstance(task, str) else task
-    if gap := source.card.gap(task.name):
+    if gap := source.card.gap(task):
         raise InputError(f"{source.name} does not apply to {task.name}: {gap.reason}")
-    settings = source.card.settings_for(task.name)
+    settings = source.card.settings_for(task)
     if settings is None:
         raise InputError(f"The card of {source.name} has no settings for {task.name}")
     weights = locate(Path(options.weights)) if options.weights else None

@@ -11,7 +11,7 @@ import torch
 
 from tsbench import atomic
 from tsbench.contracts import InputError
-from tsbench.data.corpus import CorpusData
+from tsbench.data.corpus import open_corpus
 from tsbench.data.tested import refuse_test_data
 from tsbench.training.build import NoHyperparameters, build
 from tsbench.training.checkpoint import LAST_CHECKPOINT
@@ -47,7 +47,7 @@ def fit_on_corpus(job: "CorpusJob", progress: bool, say: Callable[[str], None]) 
     where, kind = f"{job.model.name} on corpus {job.corpus.name}", job.model.load()
     if not issubclass(kind, NeuralForecaster):
         raise InputError(f"{job.model.name} is not trained by gradient; a corpus pretrains models that are")
-    data = CorpusData.open(job.corpus, job.base)
+    data = open_corpus(job.corpus, job.base)
     if job.corpus.test_data == "refuse":
         refuse_test_data(f"corpus {job.corpus.name}", data.trained_on())
     record = getattr(kind, "Hyperparameters", NoHyperparameters)

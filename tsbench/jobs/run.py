@@ -9,6 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from tsbench.locks import free, hold
 from .command import command_of
 from .fitted import FIT, LAST, TOGETHER, read_fit
 from .job import Job, Options, resolve
+from .pretrained import weights_of
 
 if TYPE_CHECKING:
     from .execute import Execution
@@ -150,7 +152,7 @@ def run_suite(
     suite = registry.suite(suite) if isinstance(suite, str) else suite
     conduct = conduct or Conduct()
     # All are resolved first: wrong input shows before hours of work.
-    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds) if not leave(job)]
+    outcomes = [Outcome(job) for job in suite_jobs(suite, seeds, conduct) if not leave(job)]
     for number, outcome in enumerate(outcomes, start=1):
         conduct.say(f"[{number}/{len(outcomes)}] {outcome.job.label}")
         try:
@@ -163,17 +165,26 @@ def run_suite(
     return outcomes
 
 
-def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None) -> list[Job]:
+def suite_jobs(suite: Suite, seeds: Sequence[int] | None = None, conduct: Conduct | None = None) -> list[Job]:
     """Every job of a suite: task by task, model by model, seed by seed.
 
+    Args:
+        suite: the suite.
+        seeds: instead of the suite's.
+        conduct: how a pretraining is carried out that entries start from and that was not run; a job is known
+            by the weights that it starts from. None: nothing is run.
+
     Raises:
-        InputError: for an unknown task or model, or data that cannot be prepared.
+        InputError: for an unknown task or model, data that cannot be prepared, or a pretraining that was not
+            run, where nothing is to be run.
+        JobFailed: where a pretraining diverges.
     """
+    start = cache(lambda number, seed: weights_of(suite, suite.models[number], seed, conduct))
     return [
-        resolve(entry.model, task, seed, options_of(suite, entry))
+        resolve(entry.model, task, seed, options_of(suite, entry, start(number, seed)))
         for task in suite.tasks
-        for entry in suite.models
-        if not registry.model(entry.model).gap(task)
+        for number, entry in enumerate(suite.models)
+        if not registry.model(entry.model).gap(registry.task(task))
         for seed in seeds or entry.seeds or suite.seeds
     ]
 
@@ -328,13 +339,15 @@ def _tell_fallbacks(outcome: Outcome, fallbacks: Counter[str], say: Say) -> None
         )
 
 
-def options_of(suite: Suite, entry: SuiteEntry) -> Options:
-    """The options with which a suite runs one of its models."""
+def options_of(suite: Suite, entry: SuiteEntry, weights: Path | None = None) -> Options:
+    """The options with which a suite runs one of its models; `weights`: those that the entry starts from."""
     return Options(
         context=entry.context,
         hyperparameters=entry.hyperparameters,
         training=entry.training,
         conditions=suite.conditions,
+        weights=weights,
+        fine_tune=entry.fine_tune,
     )
 
 

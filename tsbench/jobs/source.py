@@ -12,6 +12,7 @@ from typing import Any
 
 from tsbench import registry
 from tsbench.contracts import InputError, ModelCard, ModelSettings
+from tsbench.contracts.addressed import View
 
 DEFAULT_CONTEXT = 96
 
@@ -63,7 +64,8 @@ def find_model(spec: str | type) -> ModelSource:
             if spec.__module__ != "__main__" or "__file__" in vars(_main())
             else None
         )
-        return ModelSource(_bare_card(spec.__name__), file=Path(file) if file else None, given=spec)
+        card = _bare_card(spec.__name__, getattr(spec, "views", ("sequence",)))
+        return ModelSource(card, file=Path(file) if file else None, given=spec)
     path, _, class_name = spec.partition(".py")
     if spec.endswith(".py") or ".py:" in spec:
         file = Path(path + ".py")
@@ -74,7 +76,7 @@ def find_model(spec: str | type) -> ModelSource:
     return ModelSource(card, module=f"{registry.model_folder(spec).package}.model")
 
 
-def _bare_card(class_name: str) -> ModelCard:
+def _bare_card(class_name: str, views: tuple[View, ...] | None = None) -> ModelCard:
     slug = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()).strip("_")
     return ModelCard(
         name=slug if slug[:1].isalpha() else f"model_{slug}",
@@ -82,7 +84,8 @@ def _bare_card(class_name: str) -> ModelCard:
         summary="A model of the user's own.",
         kind="neural",
         class_name=class_name,
-        settings=(ModelSettings(tasks=("*",), context=DEFAULT_CONTEXT),),
+        views=views,
+        settings=(ModelSettings(context=DEFAULT_CONTEXT),),
     )
 
 

@@ -14,6 +14,7 @@ from tsbench.contracts import InputError, StageCost, Strict, TrainedOn, parse
 from tsbench.contracts.corpus import FILES
 
 from .fitted import FIT, WEIGHTS, read_fit
+from .weights import hub_name
 
 
 class Stage(Strict):
@@ -48,6 +49,13 @@ class GivenWeights:
     def stages(self) -> tuple[Stage, ...]:
         """The stages that led to the weights."""
         return stages_of(self.record, self.folder) if self.folder else ()
+
+    @property
+    def name(self) -> str:
+        """What they are called: the corpus or task of their last stage, the file or folder, or OWNER/NAME."""
+        if self.record:
+            return self.stages[-1].on
+        return (hub_name(self.path) or self.path.name).partition("@")[0]
 
     @property
     def trained_on(self) -> tuple[TrainedOn, ...]:

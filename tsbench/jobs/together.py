@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tsbench import atomic
+from tsbench.cuda_ops import recorded
 from tsbench.training.cost import measure
 from tsbench.training.together import can_stack, fit_together, pays
 
@@ -49,7 +50,7 @@ def fit_jobs_together(jobs: Sequence[Job], folder: Path, progress: bool = False)
         atomic.make_folder(execution.job.folder)
     attempts = Attempts(folder, ATTEMPTS)
     fits = [(execution.model, execution.source()) for execution in executions]
-    with measure(jobs[0].options.device) as meter:
+    with measure(jobs[0].options.device) as meter, recorded() as paths:
         reports = fit_together(fits, folder / TOGETHER, attempts.note)
     epochs = sum(report.epochs or 0 for report in reports if report is not None)
     seconds, fitted = attempts.seconds(), {}
@@ -57,6 +58,7 @@ def fit_jobs_together(jobs: Sequence[Job], folder: Path, progress: bool = False)
         if report is None:
             continue
         share = (report.epochs or 0) / epochs
+        execution.note_paths(paths)
         energy = None if meter.energy_joules is None else meter.energy_joules * share
         execution.finish_fit(
             report, replace(meter, seconds=seconds * share, energy_joules=energy), attempts.count

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tsbench import registry
-from tsbench.contracts import InputError, ModelCard, Result, Suite, Task, averages
+from tsbench.contracts import DeclaredGap, InputError, ModelCard, Result, Suite, Task, averages
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import find_results, read_result
 
@@ -284,7 +284,9 @@ def _states(
         for condition in _conditions(suite, declared.tasks.get(task), everyone):
             for entry in entries:
                 results = by_task.get((entry.name, task), [])
-                state = _state(results, task, condition, declared.cards.get(entry.model), means)
+                card = declared.cards.get(entry.model)
+                gap = card.gap(declared.tasks.get(task, task)) if card else None
+                state = _state(results, task, condition, gap, means)
                 rows.append((entry.name, task, condition, *state))
     return pd.DataFrame(rows, columns=list(STATE_FRAME))
 
@@ -296,11 +298,11 @@ def _conditions(suite: Suite, task: Task | None, results: Sequence[Result]) -> l
 
 
 def _state(
-    results: Sequence[Result], task: str, condition: str, card: ModelCard | None, means: Averages
+    results: Sequence[Result], task: str, condition: str, gap: DeclaredGap | None, means: Averages
 ) -> tuple[State, str]:
     if any(usable(result, condition, means.get(task)) for result in results):
         return "value", ""
-    if card is not None and (gap := card.gap(task)):
+    if gap is not None:
         return "not_applicable", gap.reason
     if not results:
         return "missing", "no Result"

@@ -85,8 +85,10 @@ def assign_entries(
         The entries, those that the suite lists first and in its order, then the others by name; and the name
         of the entry of each Result.
     """
-    longest = {name: task.max_context for name, task in (tasks or {}).items()}
-    prescribed = [_prescribed(suite, cards.get(one.model.name), one, longest) for one in results]
+    declared = tasks or {}
+    prescribed = [
+        _prescribed(suite, cards.get(one.model.name), one, declared.get(one.task.name)) for one in results
+    ]
     owner = [
         _other_name(result) if entry is None else _listed_name(suite, entry)
         for result, entry in zip(results, prescribed, strict=True)
@@ -112,25 +114,31 @@ def _entry(name: str, results: Sequence[Result], listed: bool) -> Entry:
     )
 
 
-def _prescribed(
-    suite: Suite, card: ModelCard | None, result: Result, longest: Mapping[str, int]
-) -> SuiteEntry | None:
+def _prescribed(suite: Suite, card: ModelCard | None, result: Result, task: Task | None) -> SuiteEntry | None:
     """The entry of the suite whose settings the Result was made with."""
-    mine = (entry for entry in suite.models if entry.model == result.model.name)
-    return next((entry for entry in mine if _made_as(entry, card, result, longest)), None)
+    mine = [entry for entry in suite.models if entry.model == result.model.name]
+    if any(entry.start for entry in mine):
+        # Weights are told apart where the suite names some; elsewhere they are the user's own affair.
+        mine = [entry for entry in mine if entry.starts_from(result.model.start)]
+    return next((entry for entry in mine if _made_as(entry, card, result, task)), None)
 
 
-def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result, longest: Mapping[str, int]) -> bool:
-    settings = card.settings_for(result.task.name) if card else None
+def _made_as(entry: SuiteEntry, card: ModelCard | None, result: Result, task: Task | None) -> bool:
+    settings = card.settings_for(task or result.task.name) if card else None
+    if entry.start is not None:
+        fine_tune = entry.fine_tune if entry.fine_tune is not None or settings is None else settings.fine_tune
+        if fine_tune is not None and fine_tune != (result.track.learning == "fitted"):
+            return False
     context = entry.context
     if context is None and settings is not None:
-        context = min(settings.context, longest.get(result.task.name, settings.context))
+        context = min(settings.context, task.max_context) if task else settings.context
     if context != result.track.context:
         return False
     if entry.hyperparameters or entry.training:
-        # What the suite overrides makes the tuning its own: the values decide.
+        # What the suite overrides makes the tuning its own: the values decide; zero-shot trained with none.
+        untrained = entry.start is not None and result.track.learning == "zero-shot"
         return _within(entry.hyperparameters, result.model.hyperparameters) and _within(
-            entry.training, result.model.training
+            {} if untrained else entry.training, result.model.training
         )
     return settings is None or settings.tuning == result.track.tuning
 
@@ -140,11 +148,10 @@ def _within(part: Mapping[str, object], whole: Mapping[str, object]) -> bool:
 
 
 def _listed_name(suite: Suite, entry: SuiteEntry) -> str:
-    """The plain model name, unless the suite lists the model more than once."""
-    if sum(other.model == entry.model for other in suite.models) == 1:
+    """The plain model name, unless the suite lists the model more than once or with weights."""
+    if not suite.has_own_name(entry):
         return entry.model
-    parts = [f"context {entry.context}"] if entry.context else []
-    parts += [f"{key} {value}" for key, value in {**entry.hyperparameters, **entry.training}.items()]
+    parts = [str(value) if key == "learning" else f"{key} {value}" for key, value in entry.overrides.items()]
     return f"{entry.model} ({', '.join(parts)})" if parts else entry.model
 
 

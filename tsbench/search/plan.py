@@ -132,13 +132,13 @@ def make_plan(
     cores = len(os.sched_getaffinity(0))
     options = replace(options, threads=options.threads or max(1, cores // jobs))
     base = resolve(model, task, seed, replace(options, conditions=("regular",)), runs)
-    declared = search.space or base.model.card.space_for(base.task.name)
+    declared = search.space or base.model.card.space_for(base.task)
     if declared is None:
         raise InputError(
             f"The card of {base.model.name} has no search space for {base.task.name}; give one with --space"
         )
-    if not declared.matches(base.task.name):
-        raise InputError(f"The search space is for {', '.join(declared.tasks)}, not for {base.task.name}")
+    if not declared.matches(base.task):
+        raise InputError(f"The search space is for {declared.words}, not for {base.task.name}")
     space = declared.without(options.hyperparameters, options.training)
     if space is None:
         raise InputError(

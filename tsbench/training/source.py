@@ -8,7 +8,7 @@ from typing import Any
 
 from tsbench.contracts import TaskShape
 from tsbench.data.cases import Cases
-from tsbench.data.corpus import CorpusData
+from tsbench.data.corpus import OpenedCorpus
 from tsbench.data.presented import NoiseSource, Presented, present
 from tsbench.data.task_data import TaskData
 from tsbench.data.views import View
@@ -68,7 +68,7 @@ class TaskSource:
 class CorpusSource:
     """A corpus as the source of a fit; attributes as those of `TaskSource`."""
 
-    data: CorpusData
+    data: OpenedCorpus
     seed: int
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = None

@@ -1,4 +1,4 @@
-"""Disturbances of maps, by name: fewer and noisier samples, a transmitter beside its place, missing buildings.
+"""Disturbances of maps: fewer and noisier samples, a transmitter beside its place, missing buildings.
 
 They change the context (in units) and what else the batch says of the same thing; truth and scored cells stay
 what they are, so that all levels are scored on the same cells.

@@ -53,6 +53,7 @@ class Metric:
         power: of the seasonal differences that `scale` is the mean of.
         masked: the statistic takes the mask of what is scored itself, as a fourth argument: shaped as the
             observed values, or None for all.
+        apart: values are in the units of each variable, so that several variables have no common value.
         nominal: the value of a calibrated forecast.
     """
 
@@ -73,6 +74,7 @@ class Metric:
     joint: bool = False
     power: int = 1
     masked: bool = False
+    apart: bool = False
     nominal: float | None = None
 
     @property

@@ -1,12 +1,15 @@
-"""Scores of an ensemble as a distribution: CRPS of each value, energy score of all channels of a step."""
+"""Scores of an ensemble as a distribution: CRPS of each value, energy score of all channels of a step.
+
+The formulas are operators of `tsbench.cuda_ops`: here they get the shape of statistics.
+"""
 
 import torch
 
+from tsbench.cuda_ops import energy_score as energy_of_members
+from tsbench.cuda_ops import ensemble_crps as crps_of_members
+
 from .base import Metric
 from .quantile import quantile_loss
-
-PAIRS = 2**22
-"""Distances between members that are held at once."""
 
 
 def ensemble_crps(
@@ -30,8 +33,7 @@ def ensemble_crps(
         >>> ensemble_crps(members, torch.zeros(1, 1, 1), torch.ones(1))[0].item()
         1.5
     """
-    members = len(forecast)
-    return _crps(forecast, observed, members * members), torch.ones_like(observed)
+    return crps_of_members(forecast, observed), torch.ones_like(observed)
 
 
 def fair_crps(
@@ -50,8 +52,7 @@ def fair_crps(
     Returns:
         Scores in units of `observed` and ones, shape (sample, lead_time, channel).
     """
-    members = len(forecast)
-    return _crps(forecast, observed, members * max(members - 1, 1)), torch.ones_like(observed)
+    return crps_of_members(forecast, observed, fair=True), torch.ones_like(observed)
 
 
 def energy_score(
@@ -70,27 +71,8 @@ def energy_score(
     Returns:
         Scores in units of `observed` and ones, shape (sample, lead_time, 1).
     """
-    members, shape = len(forecast), observed.shape[:2]
-    error = torch.linalg.vector_norm(forecast - observed, dim=-1).mean(dim=0)  # (sample, lead_time)
-    points = forecast.permute(1, 2, 0, 3).flatten(0, 1)  # (step, realization, channel)
-    spread = torch.cat([_spread(part) for part in points.split(max(1, PAIRS // members**2))])
-    score = error - spread.reshape(shape) / (2 * members**2)
-    return score[..., None], torch.ones_like(score)[..., None]
-
-
-def _crps(forecast: torch.Tensor, observed: torch.Tensor, pairs: int) -> torch.Tensor:
-    """Σ_ij |x_i − x_j| is 2 Σ_i (2 i − M − 1) x_(i) over the ordered members, without any pairs."""
-    members = len(forecast)
-    error = (forecast - observed).sort(dim=0).values  # also orders x; an offset of the data falls out
-    weight = 2 * torch.arange(1, members + 1, dtype=error.dtype, device=error.device) - members - 1
-    spread = torch.tensordot(weight, error, dims=1)  # (sample, lead_time, channel)
-    return error.abs().mean(dim=0) - spread / pairs
-
-
-def _spread(points: torch.Tensor) -> torch.Tensor:
-    """Σ_ij ‖x_i − x_j‖ of each step, (step, realization, channel) → (step,)."""
-    exact = "donot_use_mm_for_euclid_dist"
-    return torch.cdist(points, points, compute_mode=exact).sum(dim=(1, 2))
+    score = energy_of_members(forecast, observed)[..., None]
+    return score, torch.ones_like(score)
 
 
 CRPS = Metric(

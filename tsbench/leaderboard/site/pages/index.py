@@ -58,6 +58,7 @@ def _fields(views: Sequence[View], tasks: Mapping[str, Task]) -> list[dict[str, 
 def _coverage(views: Sequence[View], cards: Mapping[str, ModelCard]) -> dict[str, Any]:
     """What was measured on what: models × tasks, the number of Results with a link to them."""
     found: dict[tuple[str, str], dict[int, str]] = {}
+    declared = {name: task for view in views for name, task in view.collection.catalogue.tasks.items()}
     for view in views:
         for stored in view.collection.stored.values():
             result = stored.result
@@ -74,7 +75,7 @@ def _coverage(views: Sequence[View], cards: Mapping[str, ModelCard]) -> dict[str
         cells = []
         for task in tasks:
             hrefs = found.get((name, task), {})
-            gap = card.gap(task) if card else None
+            gap = card.gap(declared.get(task, task)) if card else None
             kind = "full" if len(hrefs) >= seeds[task] else "part" if hrefs else "gap" if gap else "none"
             cells.append(
                 {"kind": kind, "count": len(hrefs), "href": min(hrefs.values(), default=""), "task": task}

@@ -186,7 +186,7 @@ def _card_parts(name: str, card: ModelCard | None, rows: Sequence[tuple[View, En
         "not_run": [row for row in figures if row["value_only"]],
         "settings": [
             {
-                "tasks": ", ".join(settings.tasks),
+                "tasks": settings.words,
                 "context": settings.context,
                 "tuning": settings.tuning,
                 "hyperparameters": _pairs(settings.hyperparameters),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tsbench.contracts import DataRange, Result, leakage_of
+from tsbench.contracts import DataRange, OperatorsUsed, Result, leakage_of
 from tsbench.jobs.checked_in import confirmed_at
 from tsbench.leaderboard.collect import Stored
 from tsbench.leaderboard.entries import shown
@@ -138,8 +138,14 @@ def _origin(stored: Sequence[Stored]) -> list[tuple[str, list[str]]]:
         ("Data recipe", [_pairs(one.result.task.recipe) for one in stored]),
         ("Data content", [_pairs(one.result.task.content) for one in stored]),
     ]
+    if any(one.operators for one in made):
+        rows.append(("Operators", [_operators(one.operators) for one in made]))
     names = sorted({name for one in made for name in one.versions})
     return rows + [(name, [one.versions.get(name, "") for one in made]) for name in names]
+
+
+def _operators(used: OperatorsUsed | None) -> str:
+    return "" if used is None else f"{used.choice}: {_pairs(used.paths) or 'none called'}"
 
 
 def _range(one: DataRange, stage: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Weather of an imaginary planet: a moist shallow-water model on the sphere."""

@@ -1,0 +1,1 @@
+"""The power model of base stations: standby and radiated power by type of radio unit, less what is saved."""

@@ -1,0 +1,1 @@
+"""The mean of each station's training hours."""
