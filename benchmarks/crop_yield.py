@@ -122,7 +122,7 @@ def report(scores: pd.DataFrame, units: pd.DataFrame) -> dict[str, Any]:
     return {
         "entries": table.to_dict("index"),
         "pairs": {"lower": lower, "of": len(pairs), "rmse": pairs.reset_index().to_dict("records")},
-        "by_year": {"differences": {int(year): value for year, value in by_year.items()}, **ours},
+        "by_year": {"differences": dict(zip(map(int, by_year.index), by_year.tolist(), strict=True)), **ours},
         "as_published": published,
     }
 
