@@ -62,7 +62,7 @@ def source_of(model, data: PanelData, settings: TrainingSettings = QUICK) -> Tas
     return TaskSource(data, 1, seed=0, settings=settings, uses=model.uses)
 
 
-def tested(data: PanelData, model, count: int = 50) -> Batch:
+def sample_of(data: PanelData, model, count: int = 50) -> Batch:
     cases = data.windows("test", 1).using("target", *model.uses)
     return cases.gather(torch.arange(min(count, len(cases))))
 
@@ -70,7 +70,7 @@ def tested(data: PanelData, model, count: int = 50) -> Batch:
 def error(model, data: PanelData) -> float:
     """MAPE over the test part."""
     model.eval()
-    batch = tested(data, model, 10**6)
+    batch = sample_of(data, model, 10**6)
     with torch.inference_mode():
         forecast = model.predict(batch).values
     return float(100 * ((forecast - batch["target"]).abs() / batch["target"]).mean())
@@ -80,7 +80,7 @@ def error(model, data: PanelData) -> float:
 def test_empty_places_for_cells_do_not_matter(opened, chosen):  # energy_fingerprint, must show 4
     data = opened()
     model = made(EnergyFingerprint, data.shape(1), **SMALL, **chosen).eval()
-    batch = tested(data, model)
+    batch = sample_of(data, model)
     filled = torch.where(batch["entity_mask"][..., None], batch["entity"], 7.0)
 
     assert not bool(batch["entity_mask"].all())
@@ -98,7 +98,7 @@ def test_cells_have_no_order_unless_they_know_their_place(opened):  # energy_fin
         if kind is EnergyPhysical:
             model.fit(source_of(model, data))
         model.eval()
-        batch = tested(data, model)
+        batch = sample_of(data, model)
         order = torch.tensor([2, 0, 3, 1])
         turned = batch.replace(entity=batch["entity"][:, order], entity_mask=batch["entity_mask"][:, order])
         apart = float((model.predict(turned).values - model.predict(batch).values).detach().abs().max())
@@ -110,7 +110,7 @@ def test_an_unknown_station_is_the_hidden_one(opened):
     model = made(EnergyFingerprint, data.shape(1), **SMALL)
     model.fit(source_of(model, data, replace(QUICK, epochs=1)))
     model.eval()
-    batch = tested(data, model)
+    batch = sample_of(data, model)
 
     hidden = batch.replace(categorical=torch.zeros_like(batch["categorical"]))
     beyond = batch.replace(categorical=torch.full_like(batch["categorical"], 10_000))
@@ -140,7 +140,7 @@ def test_without_the_site_no_station_is_told_from_another(opened):
     model = made(EnergyFingerprint, data.shape(1), **SMALL, site=False)
     model.fit(source_of(model, data, replace(QUICK, epochs=1)))
     model.eval()
-    batch = tested(data, model)
+    batch = sample_of(data, model)
 
     other = batch.replace(categorical=(batch["categorical"] + 3) % 24)
     assert torch.equal(model(batch), model(other))
@@ -166,9 +166,9 @@ def test_an_untrained_embedding_may_be_asked_for(opened):
     before = model.bs_embed.weight.detach().clone()
     model.fit(source_of(model, data, replace(QUICK, epochs=1)))
 
-    unseen = tested(data, model)["categorical"].unique()
+    unseen = sample_of(data, model)["categorical"].unique()
     assert torch.equal(model.bs_embed.weight[unseen], before[unseen])
-    assert bool(model.eval()(tested(data, model)).isfinite().all())
+    assert bool(model.eval()(sample_of(data, model)).isfinite().all())
 
 
 def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(opened):
@@ -179,7 +179,7 @@ def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(opened):
         (EnergyMLP, {}),
     ):
         model = made(kind, data.shape(1), **chosen).eval()
-        batch = tested(data, model, 8)
+        batch = sample_of(data, model, 8)
         alone = torch.cat([model(batch.take(torch.tensor([one]))) for one in range(8)])
         torch.testing.assert_close(model(batch), alone, atol=1e-5, rtol=1e-5)
 
@@ -192,7 +192,7 @@ def test_weights_are_all_that_a_model_learns(opened, kind, tmp_path):
     save_weights(model, tmp_path / "weights.safetensors")
     again = made(kind, data.shape(1))
     load_weights(again, tmp_path / "weights.safetensors")
-    batch = tested(data, model)
+    batch = sample_of(data, model)
 
     forecasts = [one.eval().predict(batch).values for one in (model, again)]
     assert torch.equal(*forecasts)
@@ -229,7 +229,7 @@ def test_numbers_are_scaled_by_the_training_part_and_shares_are_left(opened):
 def test_the_loss_is_the_relative_error_and_leaves_energies_of_zero_out(opened):
     data = opened()
     model = made(EnergyMLP, data.shape(1)).eval()
-    batch = tested(data, model, 10)
+    batch = sample_of(data, model, 10)
     target = batch["target"].clone()
     target[3] = 0
     batch = batch.replace(target=target)
@@ -265,7 +265,7 @@ def test_lines_of_stations_are_those_of_scikit_learn(opened):
     train = next(iter(source_of(model, data).train.batches(10**6)))
     load = (train["entity"][..., 0] * train["entity_mask"]).sum(dim=1).double().numpy()
     energy, code = train["target"].flatten().double().numpy(), train["categorical"][:, 0].numpy()
-    batch = tested(data, model, 10**6)
+    batch = sample_of(data, model, 10**6)
     now = (batch["entity"][..., 0] * batch["entity_mask"]).sum(dim=1).double().numpy()
 
     for station in (1, 7, 24):
@@ -286,7 +286,7 @@ def test_a_station_whose_load_never_varies_gets_its_mean(opened):
     data = opened("hours", still)
     model = made(SiteLinear, data.shape(1))
     model.fit(source_of(model, data))
-    batch = tested(data, model, 10**6)
+    batch = sample_of(data, model, 10**6)
     asked = batch["categorical"][:, 0] == 4
     train = next(iter(source_of(model, data).train.batches(10**6)))
     mean = float(train["target"][train["categorical"][:, 0] == 4].double().mean())
@@ -324,7 +324,7 @@ def test_a_type_of_radio_unit_that_nobody_trained_on_has_the_shared_coefficients
     data = opened()
     model = made(EnergyPhysical, data.shape(1))
     model.fit(source_of(model, data))
-    batch = tested(data, model)
+    batch = sample_of(data, model)
     place = data.shape(1).entity_features.index("RUType")
     entity = batch["entity"].clone()
     entity[..., place] = 0  # the code of an unknown type
@@ -338,7 +338,7 @@ def test_trees_beat_the_mean_of_all_and_know_no_station(opened):
     data = opened()
     model = build(EnergyBoosting, data.shape(1), BoostingHyperparameters(leaf_rows=20), seed=0)
     report = model.fit(source_of(model, data))
-    batch = tested(data, model, 10**6)
+    batch = sample_of(data, model, 10**6)
     train = next(iter(source_of(model, data).train.batches(10**6)))
     constant = 100 * float(((train["target"].median() - batch["target"]).abs() / batch["target"]).mean())
 
