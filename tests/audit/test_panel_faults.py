@@ -80,7 +80,8 @@ def test_samples_that_were_trained_on_are_found_in_the_test_part(monkeypatch):
 
     data = subject()
     monkeypatch.setattr(PanelData, "windows", wrong)
-    assert any("in the train part" in fault for fault in panels.borders(data).faults)
+    faults = panels.borders(data).faults
+    assert any("the test part holds row" in fault and "'train'" in fault for fault in faults)
 
 
 def test_a_state_that_is_held_out_must_not_be_trained_on(monkeypatch):

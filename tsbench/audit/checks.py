@@ -35,6 +35,14 @@ OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
     "metrics": maps.metrics,
 }
 """Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
+OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
+    "future": panels.targets,
+    "training": panels.training,
+    "borders": panels.borders,
+    "scale": panels.scale,
+    "metrics": panels.metrics,
+}
+OF_KIND = {"field": OF_MAPS, "panel": OF_PANELS}
 
 
 OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
