@@ -68,8 +68,8 @@ def build_backbone(shape: TaskShape, chosen: Any, further: int = 0) -> Backbone:
     fits = whole and tokens[0] % chosen.window_rows == 0 and tokens[1] % chosen.window_columns == 0
     if not fits or tokens[1] % max(1, area // tokens[0]):
         raise InputError(
-            f"A grid of {rows} × {columns} points does not divide into patches of {chosen.patch} and windows of "
-            f"{chosen.window_rows} × {chosen.window_columns} tokens"
+            f"A grid of {rows} × {columns} points does not divide into patches of {chosen.patch} and windows "
+            f"of {chosen.window_rows} × {chosen.window_columns} tokens"
         )
     return Backbone(
         inputs=shape.context * len(shape.channels) + len(shape.static) + further,
