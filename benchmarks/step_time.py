@@ -166,7 +166,7 @@ def prepared(name: str) -> tuple[NeuralForecaster, Excerpt, float]:
 
 
 def in_turns(model: NeuralForecaster, source: Excerpt, clip: float, clock: Clock) -> Taken:
-    """Steps of the bare loop, and of a fit from forward pass to forward pass without the bare steps between."""
+    """Steps of the bare loop, and of a fit from forward to forward pass without the bare steps between."""
     bare, fitted = bare_steps(model, source, clip), copy.deepcopy(model)
     theirs: list[float] = []
     ours: list[float] = []

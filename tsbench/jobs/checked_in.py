@@ -217,10 +217,9 @@ def _scores(folder: Path) -> dict[tuple[str, str], float]:
     """(scenario, metric) → mean of its statistic in the whole scenario; NaN where nothing was counted."""
     table = read_table(folder, SCORES_FILE)
     whole = table[table[["variable", "level", "region", "lead_time"]].isna().all(axis=1)]
-    return {
-        (row.scenario, row.metric): row.numerator / row.denominator if row.denominator else math.nan
-        for row in whole.itertuples()
-    }
+    # No weight means no value: 0 / 0.
+    values = (whole["numerator"] / whole["denominator"]).tolist()
+    return dict(zip(zip(whole["scenario"], whole["metric"], strict=True), values, strict=True))
 
 
 def _difference(old: float, new: float) -> float:

@@ -1,5 +1,6 @@
 """The page of a task: definition in words and YAML, scores, scenarios, forecasts, data."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.grid import Grid, grids
-from tsbench.leaderboard.kept import drawn_once
+from tsbench.leaderboard.kept import drawn_once, kept
 from tsbench.leaderboard.words import FEATURES, average_words, metric_words, scenario_words
 
 from .. import text
@@ -123,10 +124,7 @@ def _figures(
 ) -> list[dict[str, Any]]:
     shown, mapped = (_best_and_baseline(view, entries, most) for most in (MOST_LINES, MOST_MAPS))
     words, which = metric_words(metric), _which(shown, entries)
-    examples = _examples(view, name, shown)
-    figures = (
-        [] if examples is None else _gallery(examples, shown, task.view if task else "sequence", name, which)
-    )
+    figures = _gallery(view, name, shown, task.view if task else "sequence", which)
     for svg, caption in grid_figures(cells, mapped, shown, words):
         figures.append(_figure(svg, caption, caption))
     leads = values.leads[values.leads["entry"].isin(shown)]
@@ -137,10 +135,22 @@ def _figures(
     return figures
 
 
-def _gallery(
-    examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str
-) -> list[dict[str, Any]]:
+def _gallery(view: View, name: str, shown: list[str], shape: str, which: str) -> list[dict[str, Any]]:
     """Forecasts beside the truth: typical cases and the worst of those that Results keep."""
+    prints = [view.results(entry, name)[0].fingerprint for entry in shown]
+
+    def make() -> str:
+        examples = _examples(view, name, shown)
+        return json.dumps([] if examples is None else _drawn_gallery(examples, shown, shape, name, which))
+
+    found = json.loads(kept("gallery", [name, shape, which, shown, prints], make))
+    return [_figure(*one) for one in found]
+
+
+def _drawn_gallery(
+    examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str
+) -> list[tuple[str, str, str]]:
+    """Figures as SVG, caption and label."""
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     kept = len(examples.groupby(["scenario", "case"]))
     said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
@@ -152,9 +162,9 @@ def _gallery(
         )
         chosen = chosen_panels(examples)
         drawn = drawn_once(charts.forecast_chart, examples, entries=shown, chosen=chosen)
-        return [_figure(drawn, caption + (said if len(chosen) > 1 else ""), label)]
+        return [(drawn, caption + (said if len(chosen) > 1 else ""), label)]
     if view in map_gallery.VIEWS:
-        return [_figure(*one) for one in map_gallery.map_figures(examples, shown, task, which)]
+        return map_gallery.map_figures(examples, shown, task, which)
     feature = FEATURES.get(view, "variable")
     figures = []
     for scenario, case, word in chosen_cases(examples):
@@ -165,7 +175,7 @@ def _gallery(
             f"case ({scenario_words(scenario)}): context and truth, with a line at the forecast origin, and "
             f"beside them the forecasts, first seed, in the same shades.{which}{said if word else ''}"
         )
-        figures.append(_figure(svg, caption, label))
+        figures.append((svg, caption, label))
     return figures
 
 
