@@ -3,12 +3,12 @@
     python benchmarks/weather_decoders.py [--task weather-hydrology-small] [--pretraining-steps 1000]
         [--steps 500] [--backbone WEIGHTS.safetensors] [--out FILE.json]
 
-Pretrains a `weather_transformer` on the task's context (or takes weights of one), then learns the task's targets twice:
-by decoders on the frozen latent state, and by a model that is widened to all variables and trained whole. What
-is written: time and saved bytes of a step of both, and of decoders on latent states that were kept; error of each
-variable over the test windows; how well a linear map of the 3 × 3 points around explains each variable; and whether
-the backbone's own forecasts are the same to the last bit, beat persistence and climatology, and stay bounded over
-40 steps.
+Pretrains a `weather_transformer` on the task's context (or takes weights of one), then learns the task's
+targets twice: by decoders on the frozen latent state, and by a model that is widened to all variables and
+trained whole. What is written: time and saved bytes of a step of both, and of decoders on latent states
+that were kept; error of each variable over the test windows; how well a linear map of the 3 × 3 points
+around explains each variable; and whether the backbone's own forecasts are the same to the last bit, beat
+persistence and climatology, and stay bounded over 40 steps.
 """
 
 import argparse
@@ -266,7 +266,7 @@ def rolled(model: Any, batch: Any, steps: int) -> torch.Tensor:
 
 
 def bounded(states: torch.Tensor, data: RolloutData) -> dict[str, Any]:
-    """Spread of the last step of a long roll-out over that of the training part, by variable; at most 2."""
+    """Spread of the last step of a long roll-out over that of the training part; 2 at most."""
     last = data.target_scale.to_units(states[:, -1].double())
     mean = data.target_scale.climatology
     weights = data.windows("test", CONTEXT).reference.weights[0][:, None] / last.shape[-1]
@@ -277,7 +277,7 @@ def bounded(states: torch.Tensor, data: RolloutData) -> dict[str, Any]:
 
 @torch.inference_mode()
 def relative_errors(model: Any, data: RolloutData, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """RMSE over the spread of the training part of some targets, over all test windows, by lead time and pooled."""
+    """RMSE over the spread of the training part, over all test windows: by lead time and pooled."""
     squares = squared_errors(lambda batch: model.eval()(batch), data)
     ratios = (squares.mean(dim=0) / data.windows("test", CONTEXT).reference.spread.square()).sqrt()
     places = [data.targets.index(name) for name in names]
@@ -325,7 +325,7 @@ def geopotential_errors(backbone: WeatherTransformer, data: RolloutData) -> dict
 
 
 def linear_fit(data: RolloutData, known: int, stride: int = 5) -> list[float]:
-    """R² of a linear map of the 3 × 3 points around, of daily anomalies of new variables by those of the known.
+    """R² of a linear map of the 3 × 3 points around, from daily anomalies of the known variables to the new.
 
     Fitted on the training members and told on the test members, in model space (logarithms of depths).
     """
@@ -359,8 +359,8 @@ def linear_fit(data: RolloutData, known: int, stride: int = 5) -> list[float]:
 
 def rank_correlation(one: list[float], other: list[float]) -> float:
     """Spearman's, without ties."""
-    ranks = [np.argsort(np.argsort(values)).astype(float) for values in (one, other)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(values)).astype(float) for values in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 if __name__ == "__main__":

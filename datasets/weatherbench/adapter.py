@@ -81,7 +81,10 @@ def task(name: str) -> Task:
                     {"disturbance": {"name": "coarse", "parameter": "points", "levels": [2]}},
                     {
                         "disturbance": {
-                            "name": "holes", "parameter": "fraction", "levels": [0.3], "options": {"points": 4}
+                            "name": "holes",
+                            "parameter": "fraction",
+                            "levels": [0.3],
+                            "options": {"points": 4},
                         }
                     },
                 ],

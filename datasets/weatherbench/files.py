@@ -68,7 +68,7 @@ def write_weather(dataset: "xr.Dataset", folder: Path) -> None:
     """Write fields as WeatherBench 2 has them; latitudes must ascend.
 
     Args:
-        dataset: dimensions time, latitude, longitude, and `level` or `prediction_timedelta` where it has them.
+        dataset: dimensions time, latitude and longitude, perhaps `level` or `prediction_timedelta`.
         folder: to be made.
 
     Raises:

@@ -107,7 +107,7 @@ class WeatherDecoder(GridForecaster):
         """
         if not self.pretrained and init is None:
             raise InputError(
-                "weather_decoder stands on a fitted weather_transformer: tsbench fit weather_transformer TASK, "
-                "then --weights RUN"
+                "weather_decoder stands on a fitted weather_transformer: "
+                "tsbench fit weather_transformer TASK, then --weights RUN"
             )
         return super().fit(source, init)

@@ -254,6 +254,6 @@ def test_grids_that_do_not_divide_are_refused():
 
 def test_every_task_of_the_suite_has_settings():
     for entry in registry.suite("weather-small").models:
-        settings = registry.model(entry.model).settings_for("weather-small")
+        settings = registry.model(entry.model).settings_for("weather-fields-small")
         assert settings is not None
         assert settings.context == 2
