@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tsbench.contracts import InputError, JobFailed
 
-from . import maps
+from . import maps, rollouts
 from .borders import borders
 from .keys import keys
 from .leakage import future, training
@@ -36,6 +36,15 @@ OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
 }
 """Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
 
+OF_ROLLOUTS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
+    "future": rollouts.future,
+    "training": rollouts.training,
+    "borders": rollouts.borders,
+    "scale": rollouts.scale,
+    "metrics": rollouts.metrics,
+}
+OF_KINDS = {"field": OF_MAPS, "rollout": OF_ROLLOUTS}
+
 
 def audit(subject: Subject) -> Iterator[Finding]:
     """Run every check; one that stumbles has failed, and stops no other.
@@ -45,7 +54,7 @@ def audit(subject: Subject) -> Iterator[Finding]:
         for finding in audit(open_subject("etth1-96")):
             print(finding.name, finding.passed, finding.faults)
     """
-    for name, check in (OF_MAPS if subject.task.kind == "field" else CHECKS).items():
+    for name, check in OF_KINDS.get(subject.task.kind, CHECKS).items():
         try:
             yield check(subject)
         except (InputError, JobFailed) as error:

@@ -14,7 +14,7 @@ from .levels import level_fault
 from .subject import Finding, Subject
 
 CASES = 24
-NOT_DRAWN = frozenset({"hidden_channels"})
+NOT_DRAWN = frozenset({"hidden_channels", "coarse"})
 """Disturbances that are the same in every case by definition."""
 
 

@@ -24,7 +24,7 @@ from tsbench.training.weights import weights_hash
 from .excerpt import Excerpt, in_memory
 
 PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
-DEFAULT_MODELS = ("last_value", "linear", "dlinear")
+DEFAULT_MODELS = ("last_value", "linear", "dlinear", "persistence_grid", "climatology_grid")
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""
