@@ -98,6 +98,15 @@ METRICS = {
     "doa_error": MetricWords("DoA error (degrees)"),
     "azimuth_error": MetricWords("Azimuth error (degrees)"),
     "zenith_error": MetricWords("Zenith error (degrees)"),
+    "rmse_ratio": MetricWords("RMSE / spread"),
+    "wb.rmse": MetricWords("RMSE", finish="root"),
+    "wb.mae": MetricWords("MAE"),
+    "wb.bias": MetricWords("Bias", better="nominal", nominal=0.0),
+    "wb.acc": MetricWords("ACC", better="higher"),
+    "wb.wind_vector_rmse": MetricWords("Wind vector RMSE", finish="root"),
+    "wb.crps": MetricWords("CRPS"),
+    "spread_skill": MetricWords("Spread / skill", better="nominal", nominal=1.0),
+    "small_scale_power": MetricWords("Small-scale power", better="nominal", nominal=1.0),
 }
 
 
