@@ -28,9 +28,8 @@ from tsbench.data.rollout.data import RolloutData
 from tsbench.data.rollout.windows import GridWindows
 from tsbench.data.task_data import TaskData
 from tsbench.models.layers.grid import area_loss, pad_sphere, spread_of_increments
-from tsbench.models.weather_decoder.model import WeatherDecoder
-from tsbench.models.weather_decoder.widening import widen
 from tsbench.models.weather_transformer.model import WeatherTransformer
+from tsbench.models.weather_transformer.widening import widen
 from tsbench.training.build import build
 from tsbench.training.settings import TrainingSettings
 from tsbench.training.weights import load_weights, read_tensors, save_weights
@@ -86,8 +85,9 @@ def study(given: argparse.Namespace) -> dict[str, Any]:
     weights.parent.mkdir(parents=True, exist_ok=True)
     save_weights(backbone, weights)
 
-    decoders = build(WeatherDecoder, hydrology.shape(CONTEXT), None, given.seed)
+    decoders = build(WeatherTransformer, hydrology.shape(CONTEXT), None, given.seed)
     load_weights(decoders, weights)
+    decoders.add_decoders(given.seed)
     full = build(WeatherTransformer, everything.shape(CONTEXT), None, given.seed)
     full.spread.copy_(spread_of_increments(Source(cases_of(everything, "train"))))  # type: ignore[arg-type]
     widen(full, read_tensors(weights), known)
@@ -203,7 +203,7 @@ def orders(count: int, batch: int, generator: torch.Generator) -> Iterator[torch
 
 
 def cost_of_steps(
-    decoders: WeatherDecoder,
+    decoders: WeatherTransformer,
     full: WeatherTransformer,
     hydrology: RolloutData,
     everything: RolloutData,

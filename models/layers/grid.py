@@ -107,7 +107,7 @@ class GridForecaster(NeuralForecaster):
         """Fit the spread of the increments, then train."""
         if self.settings_loss(source) not in LOSSES:
             raise InputError(f"{type(self).__name__} trains with the losses {', '.join(LOSSES)}")
-        if init is None and self.states_only:
+        if init is None:
             self.spread.copy_(spread_of_increments(source))
         return super().fit(source, init)
 

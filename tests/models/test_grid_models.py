@@ -15,13 +15,11 @@ from tsbench.models.layers.grid import pad_sphere, row_weights
 from tsbench.models.persistence_grid.model import PersistenceGrid
 from tsbench.models.unet_grid.model import Hyperparameters as UNet
 from tsbench.models.unet_grid.model import UNetGrid
-from tsbench.models.weather_decoder.model import Hyperparameters as Decoder
-from tsbench.models.weather_decoder.model import WeatherDecoder
-from tsbench.models.weather_decoder.widening import widen
 from tsbench.models.weather_transformer.model import Hyperparameters as Transformer
 from tsbench.models.weather_transformer.model import WeatherTransformer
+from tsbench.models.weather_transformer.widening import widen
 from tsbench.training.build import build
-from tsbench.training.weights import load_weights, save_weights
+from tsbench.training.weights import load_weights, save_weights, weights_hash
 
 NAMES, STATIC, ROWS, COLUMNS, HORIZON = ("z", "u"), ("hill", "sin_latitude"), 8, 16, 3
 LATITUDE = torch.linspace(-80, 80, ROWS)
@@ -166,13 +164,12 @@ def test_climatology_is_the_mean_of_the_first_step_ahead():
     )
 
 
-HIDDEN = Decoder(width=16, blocks=4, heads=2, window_rows=2, window_columns=4, hidden=8)
-
-
-def decoder_on(backbone: WeatherTransformer, path) -> WeatherDecoder:
+def decoder_on(backbone: WeatherTransformer, path) -> WeatherTransformer:
     save_weights(backbone, path)
-    model = build(WeatherDecoder, shape(targets=("rain", "runoff")), HIDDEN, seed=1)
+    model = build(WeatherTransformer, shape(targets=("rain", "runoff")), SMALL[WeatherTransformer], seed=1)
     load_weights(model, path)
+    assert weights_hash(model) == weights_hash(backbone)  # a stage is chained by its hash
+    model.add_decoders(seed=1)
     return model
 
 
@@ -206,18 +203,32 @@ def test_the_new_variables_are_decoded_from_the_forecast_state(tmp_path):
     torch.testing.assert_close(forecast[:, 2], third)
 
 
+def test_weights_with_decoders_are_read_again(tmp_path):
+    backbone = build(WeatherTransformer, shape(), SMALL[WeatherTransformer], seed=0)
+    model, given = decoder_on(backbone, tmp_path / "weights.safetensors"), batch()
+    save_weights(model, tmp_path / "both.safetensors")
+    again = build(WeatherTransformer, model.shape, SMALL[WeatherTransformer], seed=9)
+
+    load_weights(again, tmp_path / "both.safetensors")
+
+    assert torch.equal(again(given), model(given))
+
+
 def test_decoders_need_a_fitted_backbone_and_other_variables():
-    model = build(WeatherDecoder, shape(targets=("rain",)), HIDDEN, seed=1)
-    with pytest.raises(InputError, match="stands on a fitted weather_transformer"):
+    model = build(WeatherTransformer, shape(targets=("rain",)), SMALL[WeatherTransformer], seed=1)
+    with pytest.raises(InputError, match="learns new variables on a fitted backbone"):
         model.fit(type("Source", (), {})())
+    with pytest.raises(InputError, match="no decoders for new variables yet"):
+        model(batch())
     with pytest.raises(InputError, match="z it does"):
-        build(WeatherDecoder, shape(), HIDDEN, seed=1)
+        build(WeatherTransformer, shape(targets=("z", "rain")), SMALL[WeatherTransformer], seed=1)
 
 
 def test_a_decoder_has_about_6600_parameters():
     sizes = {"latitude": 32, "longitude": 64}
     full = TaskShape(2, 4, 4, tuple("zuvq"), ("rain",), sizes=sizes, static=("hill", "land", "sin_latitude"))
-    model = build(WeatherDecoder, full, Decoder(), seed=0)
+    model = build(WeatherTransformer, full, None, seed=0)
+    model.add_decoders(seed=0)
 
     assert sum(one.numel() for one in model.decoders[0].parameters()) == 192 + 97 * 64 + 65 * 4
     assert 440_000 < sum(one.numel() for one in model.backbone.parameters()) < 560_000

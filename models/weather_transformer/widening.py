@@ -2,7 +2,7 @@
 
 import torch
 
-from ..weather_transformer.model import WeatherTransformer
+from .model import WeatherTransformer
 
 
 def widen(model: WeatherTransformer, tensors: dict[str, torch.Tensor], known: tuple[str, ...]) -> None:
