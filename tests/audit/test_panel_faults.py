@@ -52,7 +52,7 @@ def test_a_past_target_that_is_the_samples_own_is_found(monkeypatch):
 
     monkeypatch.setattr(PanelCases, "_past", wrong)
     assert any(
-        "last_year" in fault and "sees its target" in fault for fault in panels.targets(subject()).faults
+        "last_year" in fault and "sees its target" in fault for fault in panels.future(subject()).faults
     )
     assert any("not those of the periods before" in fault for fault in panels.borders(subject()).faults)
 
@@ -103,5 +103,5 @@ def test_a_wrong_formula_is_found(monkeypatch):
 
 def test_the_store_is_left_as_it_was():
     before = STORE["corn_yield"].values.copy()
-    panels.targets(subject())
+    panels.future(subject())
     np.testing.assert_array_equal(STORE["corn_yield"].values, before)

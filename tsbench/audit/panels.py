@@ -24,7 +24,7 @@ LOOKED_AT = 8
 TOLERANCE = 1e-6
 
 
-def targets(subject: Subject) -> Finding:
+def future(subject: Subject) -> Finding:
     """Replace a case's own target and all of later periods, and forecast again: not a bit may change."""
     faults, forecasts = [], 0
     data = _own(subject)
