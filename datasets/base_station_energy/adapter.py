@@ -24,7 +24,7 @@ def build(request: BuildRequest) -> "xr.Dataset":
     """
     if request.files:
         return energy_dataset(read_tables(request.files))
-    from .floors import floor_without_station, noise_floor
+    from .floors import percentage_error, without_station
     from .simulation import simulate
 
     given = request.parameters
@@ -36,15 +36,18 @@ def build(request: BuildRequest) -> "xr.Dataset":
     )
     dataset = energy_dataset(network.tables, network.without_noise)
     energy, clean = dataset["energy"].values, dataset["energy_without_noise"].values
-    own = dict(zip(network.tables.energy["BS"], network.fingerprint, strict=True))
-    fingerprint = np.array([own[name] for name in dataset["station"].values])
+    names = network.tables.energy["BS"]
+    own = dict(zip(names, zip(network.fingerprint, network.configuration, strict=True), strict=True))
+    fingerprint, configuration = (
+        np.array(one) for one in zip(*map(own.get, dataset["station"].values), strict=True)
+    )
+    best = without_station(energy, clean, fingerprint, configuration)
     parts = {"": np.ones(len(energy), bool)} | {
         f"_{name.removeprefix('part_')}": dataset[name].values == "test"
         for name in ("part_hours", "part_stations", "part_configurations")
     }
     floors = {}
     for ending, rows in parts.items():
-        known = (energy[rows], clean[rows])
-        floors[f"mape_of_noise{ending}"] = round(noise_floor(*known), 4)
-        floors[f"mape_without_station{ending}"] = round(floor_without_station(*known, fingerprint[rows]), 4)
+        for name, forecast in (("of_noise", clean), ("without_station", best)):
+            floors[f"mape_{name}{ending}"] = round(percentage_error(forecast[rows], energy[rows]), 4)
     return dataset.assign_attrs(floors)

@@ -1,7 +1,7 @@
 """The lowest percentage errors that a generated network leaves to any model, with the station known or not.
 
 Without the station a model may know all else (cells, loads and what every cell takes), but for the energy
-that is the station's own it has one number, the best one.
+that is the station's own it has one number for all stations of a configuration, the best one.
 """
 
 import numpy as np
@@ -17,24 +17,26 @@ def percentage_error(forecast: np.ndarray, observed: np.ndarray) -> float:
     return float(100 * np.mean(np.abs(observed - forecast) / observed))
 
 
-def noise_floor(energy: np.ndarray, without_noise: np.ndarray) -> float:
-    """Percentage error of whoever knows everything but the noise; both of shape (sample,)."""
-    return percentage_error(without_noise, energy)
+def without_station(
+    energy: np.ndarray, without_noise: np.ndarray, fingerprint: np.ndarray, configuration: np.ndarray
+) -> np.ndarray:
+    """The best forecast of whoever knows all but the noise and the fingerprints, shape (sample,).
 
-
-def floor_without_station(energy: np.ndarray, without_noise: np.ndarray, fingerprint: np.ndarray) -> float:
-    """Percentage error of whoever knows all but the noise and the fingerprints.
-
-    The best single number is the median of the fingerprints with the noise, weighted by 1 / energy.
+    For each configuration it is what the cells take and the median of its stations' own energies with their
+    noise, weighted by 1 / energy: of all constants the one with the lowest percentage error.
 
     Args:
         energy: shape (sample,).
         without_noise: same shape.
         fingerprint: of the station of each sample, same shape.
+        configuration: of that station, same shape.
     """
     cells = without_noise - fingerprint
     own = energy - cells
-    order = np.argsort(own)
-    weight = np.cumsum(1 / energy[order])
-    best = own[order][np.searchsorted(weight, weight[-1] / 2)]
-    return percentage_error(cells + best, energy)
+    best = np.empty_like(own)
+    for one in np.unique(configuration):
+        rows = np.flatnonzero(configuration == one)
+        rows = rows[np.argsort(own[rows])]
+        weight = np.cumsum(1 / energy[rows])
+        best[rows] = own[rows[np.searchsorted(weight, weight[-1] / 2)]]
+    return cells + best

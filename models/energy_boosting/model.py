@@ -38,9 +38,9 @@ class Hyperparameters:
         column_share: of the columns that each tree may look at.
     """
 
-    rounds: int = 1000
+    rounds: int = 400
     patience: int = 30
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     leaves: int = 31
     leaf_rows: int = 50
     column_share: float = 0.8

@@ -2,8 +2,8 @@
 
 The linear form of EARTH (Auer et al., "How much energy is needed to run a wireless network?", IEEE Wireless
 Communications 18(5), 2011) and of 3GPP TR 38.864: P = P0 + Δ · P_out · load for each transmitter, here with
-a standby that grows with the antennas and is lowered by the share of the hour in each energy-saving mode. Fitted
-by least squares of the relative error, with coefficients of each type of radio unit.
+a standby that grows with the antennas and is lowered by the share of the hour in each energy-saving mode.
+It is fitted by least squares of the relative error, with coefficients of each type of radio unit.
 """
 
 from collections.abc import Mapping

@@ -40,7 +40,6 @@ class Hyperparameters:
 
     Attributes:
         size: heads, layers and width, as published.
-        pretraining: `weather` must start from weights that were pretrained; `none` starts from random ones.
         alpha: weight of the divergence in pretraining.
         beta: weight of the divergence in fine-tuning.
         hidden_from: variables that pretraining hides in its first epoch.
@@ -58,7 +57,6 @@ class Hyperparameters:
     """
 
     size: Literal["mini", "small", "medium", "large"] = "mini"
-    pretraining: Literal["weather", "none"] = "none"
     alpha: float = 0.5
     beta: float = 1e-4
     hidden_from: int = 10
@@ -157,19 +155,9 @@ class Vita(NeuralForecaster):
     def fit(
         self, source: TaskSource | CorpusSource, init: Mapping[str, torch.Tensor] | None = None
     ) -> FitReport:
-        """Pretrain on a corpus, or fit on a task; the latter from pretrained weights where it says so.
-
-        Raises:
-            InputError: where weights should be pretrained and none were given.
-        """
-        if isinstance(source, TaskSource) and self.chosen.pretraining == "weather":
-            if not self.pretrained and init is None:
-                raise InputError(
-                    "vita with pretraining=weather starts from pretrained weights: tsbench fit vita --corpus "
-                    "FILE, then --weights FOLDER --fine-tune; or set pretraining=none"
-                )
-            if not self.chosen.keep_prior:
-                self.weather_model.reset_prior(torch.Generator().manual_seed(source.seed))
+        """Pretrain on a corpus, or fit on a task: from pretrained weights where these were loaded before."""
+        if isinstance(source, TaskSource) and self.pretrained and not self.chosen.keep_prior:
+            self.weather_model.reset_prior(torch.Generator().manual_seed(source.seed))
         return super().fit(source, init)
 
     def loss(self, batch: Mapping[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:

@@ -12,7 +12,6 @@ import yaml
 import zarr
 
 from tsbench.contracts import InputError
-from tsbench.jobs.run import Conduct, run
 from tsbench.submission.check import check
 from tsbench.submission.confined import check_confined
 from tsbench.submission.pack import pack
@@ -21,15 +20,9 @@ WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "submission.yml
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory, stores_root):
+def packed(tmp_path_factory, outcome):
     """A submission of the last value on load-demo-24, made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TSBENCH_DATA", str(stores_root))
-        runs = tmp_path_factory.mktemp("runs")
-        (outcome,) = run(
-            "last_value", "load-demo-24", conduct=Conduct(track=False, save_forecasts=True), runs=runs
-        )
-        return pack(outcome.folder, out=tmp_path_factory.mktemp("packed") / "submission"), outcome
+    return pack(outcome.folder, out=tmp_path_factory.mktemp("packed") / "submission"), outcome
 
 
 @pytest.fixture

@@ -27,7 +27,11 @@ PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
 DEFAULT_MODELS = (
     *("last_value", "linear", "dlinear"),
     *("log_distance", "nearest_sample", "unet_2d_small", "unet_3d_small"),
+    *("last_year", "county_trend", "panel_ridge", "cnn_rnn"),
+    *("site_linear", "energy_physical"),
+    *("persistence_grid", "climatology_grid"),
 )
+"""Of each kind of task some that are quick; those that do not apply to a task are left out."""
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""

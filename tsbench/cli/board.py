@@ -96,9 +96,20 @@ def show(
         str | None,
         typer.Option("--as", help="Aggregate as fev or gift-eval do, with imported results beside ours."),
     ] = None,
+    paper: Annotated[
+        str | None,
+        typer.Option(
+            "--as-paper",
+            help="Instead, test pairs of entries over units, as the paper that is named does.",
+        ),
+    ] = None,
+    test: Annotated[str, typer.Option(help="With --as-paper: t (Student, paired) or wilcoxon.")] = "t",
     json: AsJson = False,
 ) -> None:
     """Print the leaderboard of a suite."""
+    if paper is not None:
+        _show_paper(suite, _folder(runs), missing, paper, test, json)
+        return
     if rules is not None:
         _show_as(suite, _folder(runs), missing, rules, json)
         return
@@ -127,6 +138,51 @@ def _show_as(suite: str, runs: Path, missing: str, rules: str, json: bool) -> No
         return
     cells = [[row[0], *(f"{value:.3f}" for value in row[1:])] for row in rows.itertuples(index=False)]
     table(list(rows.columns), cells, f"{view.collection.suite.title}, aggregated as {form}")
+
+
+def _show_paper(suite: str, runs: Path, missing: str, paper: str, test: str, json: bool) -> None:
+    """The first entry against each other one, on each task and condition."""
+    from tsbench.contracts import InputError
+    from tsbench.leaderboard.paper_tests import TESTS, unit_tests
+
+    named = {str(name): name for name in TESTS}
+    if test not in named or not paper.strip():
+        raise InputError(f"--as-paper names a paper, and --test is one of {', '.join(named)}, not '{test}'")
+    (view,) = _views([suite], runs, missing)
+    names = [row["entry"] for row in view.rows]
+    if len(names) < 2:
+        raise InputError(f"{suite} has fewer than two entries with Results. Make them: tsbench run {suite}")
+    rows = []
+    for one in unit_tests(view.collection, names, paper, named[test]):
+        if one.p_values is None or one.adjusted is None:
+            note(f"{one.task}, {one.condition}: {one.reason}")
+            continue
+        rows += [
+            {
+                "task": one.task,
+                "condition": one.condition,
+                "entry": one.entries[0],
+                "against": other,
+                "ratio": float(one.means[0] / one.means[at]),
+                "blocks": one.blocks,
+                "units in a block": one.joined,
+                "p": float(one.p_values[0, at]),
+                "p (Holm)": float(one.adjusted[0, at]),
+            }
+            for at, other in enumerate(one.entries)
+            if at > 0
+        ]
+    if json:
+        as_json({"paper": paper, "test": test, "rows": rows})
+        return
+    cells = [[f"{one:.3g}" if isinstance(one, float) else one for one in row.values()] for row in rows]
+    title = f"{view.collection.suite.title}: {test} test over units, as in {paper}"
+    if rows:
+        table(list(rows[0]), cells, title, whole_names=False)
+    note(
+        "Units share one data set and one trained model: this says which model is better on these data, not "
+        "that it would be on others. Our own tests are over clusters: tsbench board build"
+    )
 
 
 def _folder(runs: Path | None) -> Path:

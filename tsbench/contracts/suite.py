@@ -59,9 +59,9 @@ class SuiteEntry(Strict):
         found = {} if self.context is None else {"context": self.context}
         found |= self.hyperparameters | self.training
         if self.start is not None:
-            found["pretrained" if self.pretrained else "weights"] = self.start
+            found["pretrained" if self.pretrained else "weights"] = self.start  # type: ignore[assignment]
         if self.fine_tune is not None:
-            found["learning"] = "fine-tuned" if self.fine_tune else "zero-shot"
+            found["learning"] = "fine-tuned" if self.fine_tune else "zero-shot"  # type: ignore[assignment]
         return found
 
     def starts_from(self, name: str) -> bool:

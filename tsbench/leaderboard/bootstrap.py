@@ -12,7 +12,7 @@ order of the entries, and a cluster's draw not on which other tasks there are.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from .aggregate import Floats
 
 MIN_CLUSTERS, MIN_SEEDS = 10, 5
 QUANTILES = (0.025, 0.975)
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -90,22 +91,55 @@ def task_units(
         tables: (entry, seed) → table with the columns `UNIT_COLUMNS`.
         metric: the primary metric; other rows are ignored.
     """
-    tables = {key: table[table["metric"] == metric] for key, table in tables.items()}
-    everything = pd.concat(list(tables.values()))
+    tables = {key: table[table["metric"] == metric].reset_index(drop=True) for key, table in tables.items()}
+    sums = {
+        key: (number, *(table[name].to_numpy(float) for name in ("numerator", "denominator")))
+        for number, (key, table) in enumerate(tables.items())
+    }
+    return stacked_units(task, entries, seeds, dict(enumerate(tables.values())), sums, metric)
+
+
+def stacked_units(
+    task: str,
+    entries: Sequence[str],
+    seeds: Sequence[int],
+    layouts: Mapping[int, pd.DataFrame],
+    sums: Mapping[tuple[str, int], tuple[int, Floats, Floats]],
+    metric: str,
+) -> TaskUnits:
+    """As `task_units`, for Results of which most have the same rows: what a row means is looked up once.
+
+    Args:
+        task: name of the task.
+        entries: order of the entries.
+        seeds: order of the seeds.
+        layouts: number → the rows that are wanted: columns scenario, condition, cluster and unit, and as
+            index the place of the row in the sums.
+        sums: (entry, seed) → number of its layout, its numerators and its denominators.
+        metric: the primary metric, to which all rows belong.
+    """
+    everything = pd.concat(list(layouts.values()))
     units = everything[["cluster", "unit"]].drop_duplicates().sort_values(["cluster", "unit"], kind="stable")
     cells = everything[["scenario", "condition"]].drop_duplicates().sort_values("scenario", kind="stable")
     unit_index, scenarios = pd.MultiIndex.from_frame(units), pd.Index(cells["scenario"])
+    places = {
+        number: (
+            unit_index.get_indexer(pd.MultiIndex.from_frame(layout[["cluster", "unit"]])),
+            scenarios.get_indexer(pd.Index(layout["scenario"])),
+            layout.index.to_numpy(),
+        )
+        for number, layout in layouts.items()
+    }
     shape = (len(units), len(cells), len(entries), len(seeds))
     numerator, denominator = np.zeros(shape), np.full(shape, np.nan)
-    for (entry, seed), table in tables.items():
+    for (entry, seed), (number, top, bottom) in sums.items():
+        if number not in places:
+            continue
         e, s = entries.index(entry), seeds.index(seed)
-        u, c = (
-            unit_index.get_indexer(pd.MultiIndex.from_frame(table[["cluster", "unit"]])),
-            scenarios.get_indexer(pd.Index(table["scenario"])),
-        )
+        u, c, rows = places[number]
         denominator[:, np.unique(c), e, s] = 0.0
-        numerator[u, c, e, s] = table["numerator"].to_numpy(float)
-        denominator[u, c, e, s] = table["denominator"].to_numpy(float)
+        numerator[u, c, e, s] = top[rows]
+        denominator[u, c, e, s] = bottom[rows]
     return TaskUnits(
         task,
         tuple(units["cluster"].astype(str)),
@@ -122,14 +156,14 @@ def finish_of(metric: str) -> Callable[[Floats], Floats]:
     return np.sqrt if metric == "rmse" else np.asarray
 
 
-def blocks(tables: Mapping[tuple[str, int], pd.DataFrame]) -> list[dict[tuple[str, int], pd.DataFrame]]:
+def blocks(tables: Mapping[Key, pd.DataFrame]) -> list[dict[Key, pd.DataFrame]]:
     """Divide the tables of a task into parts that share no cluster and no scenario.
 
     An array of all units × all scenarios would be nearly empty where each scenario has units of its own (the
     cells of a grid). The parts together give the same replicates as the whole.
 
     Args:
-        tables: (entry, seed) → table with the columns `UNIT_COLUMNS`.
+        tables: by any key, with the columns scenario and cluster.
     """
     pairs = pd.concat([table[["scenario", "cluster"]].drop_duplicates() for table in tables.values()])
     part = {cluster: cluster for cluster in sorted(set(pairs["cluster"]))}
@@ -137,7 +171,7 @@ def blocks(tables: Mapping[tuple[str, int], pd.DataFrame]) -> list[dict[tuple[st
         joined = {part[cluster] for cluster in together}
         if len(joined) > 1:
             part = {cluster: min(joined) if one in joined else one for cluster, one in part.items()}
-    found: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
+    found: dict[str, dict[Key, pd.DataFrame]] = {}
     for key, table in tables.items():
         for name, rows in table.groupby(table["cluster"].map(part).to_numpy()):
             found.setdefault(str(name), {})[key] = rows

@@ -45,7 +45,14 @@ def cluster_logarithms(collection: Collection, names: Sequence[str], missing: Mi
 
 
 def _errors(collection: Collection, names: Sequence[str], missing: Missing) -> pd.DataFrame:
-    """(task, condition, cluster) × those entries that have a value in each."""
+    """(task, condition, cluster) × those entries that have a value in each; read once for all figures."""
+    known = collection.by_cluster
+    if (tuple(names), missing) not in known:
+        known[tuple(names), missing] = _read_errors(collection, names, missing)
+    return known[tuple(names), missing]
+
+
+def _read_errors(collection: Collection, names: Sequence[str], missing: Missing) -> pd.DataFrame:
     having = {task for _, task, _ in collection.stored}
     rows = [
         row

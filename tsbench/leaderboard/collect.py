@@ -17,11 +17,13 @@ import pandas as pd
 
 from tsbench import registry
 from tsbench.contracts import DeclaredGap, InputError, ModelCard, Result, Suite, Task, averages
+from tsbench.contracts.commitment import VERIFIED_FILE, Verified
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.evaluation.record import find_results, read_result
 
 from .entries import Entry, assign_entries
 from .interchange import IMPORTED
+from .verified import verified_at
 
 State = Literal["value", "missing", "skipped", "not_applicable"]
 SCORE_FRAME = ("entry", "task", "condition", "seed", "metric", "primary", "value")
@@ -36,6 +38,8 @@ class Stored:
 
     folder: Path
     result: Result
+    verified: Verified | None = None
+    """How much of its forecasts the check of a submission has seen."""
 
     @cached_property
     def age(self) -> tuple[str, str]:
@@ -46,7 +50,7 @@ class Stored:
     def fingerprint(self) -> str:
         """Hash of the content of the folder's files, wherever the folder is."""
         digest = hashlib.blake2b(digest_size=16)
-        for name in (RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE):
+        for name in (RESULT_FILE, SCORES_FILE, UNITS_FILE, EXAMPLES_FILE, VERIFIED_FILE):
             path = self.folder / name
             digest.update(name.encode() + (path.read_bytes() if path.is_file() else b"") + b"\0")
         return digest.hexdigest()
@@ -115,6 +119,11 @@ class Collection:
             grouped.setdefault((entry, task), []).append(self.stored[entry, task, seed])
         return grouped
 
+    @cached_property
+    def by_cluster(self) -> dict[tuple[tuple[str, ...], str], pd.DataFrame]:
+        """Entries and treatment of missing values → errors by cluster; filled by `clusters`."""
+        return {}
+
     def usable(self, result: Result, average: str) -> bool:
         """Whether a Result's value of an average is finite and a mean over all of its scenarios."""
         return usable(result, average, self.averages.get(result.task.name))
@@ -137,7 +146,7 @@ def read_pool(folders: Iterable[Path]) -> Pool:
     unreadable: list[tuple[str, str]] = []
     for folder in dict.fromkeys(folders):
         try:
-            stored.append(Stored(folder, read_result(folder)))
+            stored.append(Stored(folder, read_result(folder), verified_at(folder)))
         except InputError as error:
             # One bad folder must not take the page down; it is listed there, without the local path.
             unreadable.append((folder.name, str(error).replace(str(folder), folder.name)))

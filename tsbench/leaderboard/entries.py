@@ -64,6 +64,8 @@ def shown(name: str) -> str:
     >>> shown("a" + chr(0x202E) + "b")
     'a⟨U+202E⟩b'
     """
+    if name.isprintable():  # none of them is; nearly every text of a site comes this way
+        return name
     return "".join(f"⟨U+{ord(one):04X}⟩" if unicodedata.category(one) in INVISIBLE else one for one in name)
 
 

@@ -80,8 +80,14 @@ def kept_bytes(kind: str, inputs: Any, make: Callable[[], bytes]) -> bytes:
 
 def drawn_once(chart: Callable[..., str], *arguments: Any, **named: Any) -> str:
     """What a function of this package draws from these arguments, kept like any text."""
-    inputs = [arguments, named]
-    return kept(f"{chart.__module__}.{chart.__qualname__}", inputs, lambda: chart(*arguments, **named))
+
+    def draw() -> str:
+        from .charts.drawing import unchecked
+
+        with unchecked():
+            return chart(*arguments, **named)
+
+    return kept(f"{chart.__module__}.{chart.__qualname__}", [arguments, named], draw)
 
 
 def forget(folder: Path, days: float = 30.0) -> None:

@@ -59,7 +59,7 @@ def paired_tests(blocks: Floats) -> PairedTests:
     first, second = np.triu_indices(entries, 1)
     differences = blocks[:, first] - blocks[:, second]  # (cluster, pair)
     found: dict[Test, Floats] = {}
-    tests: dict[Test, Callable[[Floats], float]] = {"t": _student, "wilcoxon": _wilcoxon}
+    tests: dict[Test, Callable[[Floats], float]] = {"t": student, "wilcoxon": wilcoxon}
     for name, test in tests.items():
         adjusted = holm(np.array([test(one) for one in differences.T]))
         matrix = np.full((entries, entries), np.nan)
@@ -94,15 +94,27 @@ def rank_stability(blocks: Floats) -> Floats:
     return scipy.stats.rankdata(means.round(12), method="average", axis=1)
 
 
-def _student(differences: Floats) -> float:
-    """1 where all differences are 0; a difference that is the same everywhere is certain."""
+def student(differences: Floats) -> float:
+    """p-value of Student's paired t, two-sided.
+
+    1 where all differences are 0; a difference that is the same everywhere is certain.
+
+    Args:
+        differences: of the pairs, shape (pair,).
+    """
     if np.ptp(differences) <= ROUNDING * np.abs(differences).max():
         return 1.0 if differences[0] == 0 else 0.0
     return float(np.asarray(scipy.stats.ttest_1samp(differences, 0.0))[1])
 
 
-def _wilcoxon(differences: Floats) -> float:
-    """Zeros are shared out between both signs (Demšar, 2006, section 3.1.3); 1 where all are zeros."""
+def wilcoxon(differences: Floats) -> float:
+    """p-value of Wilcoxon's signed ranks, two-sided; 1 where all differences are 0.
+
+    Zeros are shared out between both signs (Demšar, 2006, section 3.1.3).
+
+    Args:
+        differences: of the pairs, shape (pair,).
+    """
     if not differences.any():
         return 1.0
     return float(np.asarray(scipy.stats.wilcoxon(differences, zero_method="zsplit"))[1])

@@ -14,6 +14,7 @@ from . import bootstrap
 from .bootstrap import TaskUnits
 from .collect import Collection, Stored
 from .kept import kept_bytes
+from .layouts import Layouts
 
 
 def task_parts(collection: Collection, task: str) -> list[TaskUnits]:
@@ -45,8 +46,15 @@ def _parts(
     counted: Mapping[str, Sequence[str]] | None,
 ) -> list[TaskUnits]:
     metric = next(iter(stored.values())).result.primary
-    tables = {key: _ranked(read_table(one.folder, UNITS_FILE), counted) for key, one in stored.items()}
-    return [bootstrap.task_units(task, names, seeds, part, metric) for part in bootstrap.blocks(tables)]
+    layouts = Layouts(["scenario", "condition", "cluster", "unit", "metric"])
+    sums = {key: layouts.add(read_table(one.folder, UNITS_FILE)) for key, one in stored.items()}
+    wanted = {
+        number: _ranked(rows, counted)[lambda table: table["metric"] == metric]
+        for number, rows in enumerate(layouts.known)
+    }
+    return [
+        bootstrap.stacked_units(task, names, seeds, part, sums, metric) for part in bootstrap.blocks(wanted)
+    ]
 
 
 def _ranked(units: pd.DataFrame, averages: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:

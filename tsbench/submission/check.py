@@ -4,28 +4,25 @@ What comes from others is untrusted. Nothing is opened before names, kinds and s
 and the whole runs in a process with limits (`tsbench.submission.confined`).
 """
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tsbench import registry
 from tsbench.contracts import InputError, ModelCard, Result, Task, averages, parse
+from tsbench.contracts.commitment import COMMITMENT_FILE, Verified
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.contracts.strict import parse_json
 from tsbench.contracts.submission import CARD_FILE, FORECAST_FOLDER, SUBMISSION_FILE, Submission
 from tsbench.data.sources import sha256
-from tsbench.evaluation.array_check import JSON_LIMIT, check_files
-from tsbench.evaluation.record import read_result, read_table
+from tsbench.evaluation.array_check import BYTE_LIMIT, JSON_LIMIT, check_files
+from tsbench.evaluation.record import read_result
 from tsbench.jobs.score import Scored, score_saved
 
-TOLERANCE = 1e-6
-"""Largest difference of a score: absolute up to 1, relative above."""
+from .compare import aggregates, rows
+
 REQUIRED = {RESULT_FILE, SCORES_FILE, UNITS_FILE, CARD_FILE}
-PLAIN = {*REQUIRED, EXAMPLES_FILE}
-KEYS = ("scenario", "condition", "variable", "level", "region", "lead_time", "metric")
-UNIT_KEYS = ("scenario", "condition", "cluster", "unit", "metric")
+PLAIN = {*REQUIRED, EXAMPLES_FILE, COMMITMENT_FILE}
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class Checked:
         rows: rows of both tables that were computed again.
         largest: largest difference found.
         notes: what a reader should know, and what cannot be checked.
+        verified: how much of the forecasts was seen.
     """
 
     model: str
@@ -47,6 +45,7 @@ class Checked:
     rows: int
     largest: float
     notes: tuple[str, ...]
+    verified: Verified
 
 
 def read_manifest(folder: Path) -> Submission:
@@ -61,40 +60,81 @@ def read_manifest(folder: Path) -> Submission:
     return parse(Submission, _json(folder / SUBMISSION_FILE), folder / SUBMISSION_FILE)
 
 
-def check(folder: Path) -> Checked:
+def check(folder: Path, challenge: str = "", limit: int = BYTE_LIMIT) -> Checked:
     """Check a submission, in this process.
+
+    Args:
+        folder: of the submission.
+        challenge: decides with the manifest which part of large forecasts is looked at; the checker makes it
+            up when the manifest is fixed.
+        limit: bytes of forecasts that are looked at, where the submission holds hashes of larger ones.
 
     Raises:
         InputError: with the first thing that is wrong.
     """
     manifest = read_manifest(folder)
-    _check_files(folder, manifest)
-    result = read_result(folder)
-    card = parse(ModelCard, _json(folder / CARD_FILE), folder / CARD_FILE)
-    task = _declared(folder, manifest, result, card)
+    if (folder / COMMITMENT_FILE).is_file():
+        from .partial import check_part
+
+        return check_part(folder, manifest, challenge, limit)
+    if challenge:
+        raise InputError(f"{folder} holds its forecasts whole; a challenge belongs to hashes of larger ones")
+    check_listed(folder, manifest)
+    result, task = read_parts(folder, manifest)
     scored = score_saved(folder / FORECAST_FOLDER, task)
-    notes = _check_data(folder, result, scored)
-    _check_frame(folder, result, scored, task)
+    notes = check_data(folder, result, scored)
+    check_frame(folder, result, scored, task)
     evaluation = scored.evaluation
     differences = [
-        *_aggregates(folder, result.scores, evaluation.scores()),
-        *_rows(folder, SCORES_FILE, KEYS, evaluation.score_columns()),
-        *_rows(folder, UNITS_FILE, UNIT_KEYS, evaluation.unit_columns()),
+        *aggregates(folder, result.scores, evaluation.scores()),
+        *rows(folder, SCORES_FILE, evaluation.score_columns()),
+        *rows(folder, UNITS_FILE, evaluation.unit_columns()),
     ]
     scores = sum(len(one) for one in result.scores.values())
-    largest = max(differences, default=0.0)
+    units = sum(len(tally.unit_columns()["unit"]) for tally in evaluation.tallies)
+    size = sum(one.size for one in manifest.files if one.path.startswith(f"{FORECAST_FOLDER}/"))
     return Checked(
-        result.model.name, task.name, result.seed, scores, len(differences) - scores, largest, notes
+        result.model.name,
+        task.name,
+        result.seed,
+        scores,
+        len(differences) - scores,
+        max(differences, default=0.0),
+        notes,
+        Verified(
+            manifest=sha256(folder / SUBMISSION_FILE),
+            units=units,
+            units_in_all=units,
+            bytes=size,
+            bytes_in_all=size,
+        ),
     )
 
 
-def _check_files(folder: Path, manifest: Submission) -> None:
-    """The files are those of the manifest, with its sizes and hashes, and none is of a kind of its own."""
+def read_parts(folder: Path, manifest: Submission) -> tuple[Result, Task]:
+    """The record of a submission, and the task that it answers.
+
+    Raises:
+        InputError: where manifest, card, record and task do not fit each other.
+    """
+    result = read_result(folder)
+    card = parse(ModelCard, _json(folder / CARD_FILE), folder / CARD_FILE)
+    return result, _declared(folder, manifest, result, card)
+
+
+def check_listed(folder: Path, manifest: Submission, chunks: frozenset[str] = frozenset()) -> None:
+    """The files are those of the manifest, with its sizes and hashes, and none is of a kind of its own.
+
+    Args:
+        folder: of the submission.
+        manifest: its manifest.
+        chunks: files that came after the manifest, whose hashes are looked at elsewhere.
+    """
     told = {one.path: one for one in manifest.files}
     if len(told) < len(manifest.files):
         raise InputError(f"{folder / SUBMISSION_FILE} lists a file twice")
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    there.discard(SUBMISSION_FILE)
+    there -= {SUBMISSION_FILE, *chunks}
     for name in sorted(there ^ set(told)):
         where = "is not in the manifest" if name in there else "is in the manifest and not there"
         raise InputError(f"{folder}: {name[:200]} {where}")
@@ -127,7 +167,7 @@ def _declared(folder: Path, manifest: Submission, result: Result, card: ModelCar
     return task
 
 
-def _check_data(folder: Path, result: Result, scored: Scored) -> tuple[str, ...]:
+def check_data(folder: Path, result: Result, scored: Scored) -> tuple[str, ...]:
     """Recipes must be those of the stores here; other values of the same recipe are worth a note."""
     notes = []
     used = {scenario.dataset for scenario in scored.saved.scenarios}
@@ -141,7 +181,7 @@ def _check_data(folder: Path, result: Result, scored: Scored) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _check_frame(folder: Path, result: Result, scored: Scored, task: Task) -> None:
+def check_frame(folder: Path, result: Result, scored: Scored, task: Task) -> None:
     """What was evaluated: scenarios, cases, kind of forecast."""
     counts = {name: len(keys) for name, keys in averages(scored.saved.scenarios).items()}
     for what, said, found in (
@@ -155,76 +195,6 @@ def _check_frame(folder: Path, result: Result, scored: Scored, task: Task) -> No
     known = {scenario.key for scenario in task.scenarios()}
     if set(result.skipped) - known:
         raise InputError(f"{folder}: the Result names scenarios that {task.name} does not have")
-
-
-def _aggregates(
-    folder: Path,
-    said: Mapping[str, Mapping[str, float | None]],
-    found: Mapping[str, Mapping[str, float | None]],
-) -> list[float]:
-    flat_said = {(metric, name): value for metric, one in said.items() for name, value in one.items()}
-    flat_found = {(metric, name): value for metric, one in found.items() for name, value in one.items()}
-    if flat_said.keys() != flat_found.keys():
-        odd = min(flat_said.keys() ^ flat_found.keys())
-        raise InputError(f"{folder}: {odd[0][:80]} under {odd[1][:80]} is not a score of both sides")
-    return [
-        _difference(folder, f"{key[0]} under {key[1]}", value, flat_found[key])
-        for key, value in flat_said.items()
-    ]
-
-
-def _rows(folder: Path, name: str, keys: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[float]:
-    """Every row of a table against the one that was computed: its weight, and its mean."""
-    table = read_table(folder, name)
-    said = _statistics({column: list(table[column]) for column in table.columns}, keys)
-    found = _statistics(columns, keys)
-    if len(table) != len(said) or said.keys() != found.keys():
-        raise InputError(f"{folder / name} has other rows than the forecasts give")
-    differences = []
-    for key, (numerator, denominator) in said.items():
-        other, weight = found[key]
-        where = f"{name}, {', '.join(str(part) for part in key if part is not None)[:200]}"
-        _difference(folder, f"weight in {where}", _scaled(denominator, weight), _scaled(weight, weight))
-        differences.append(_difference(folder, where, _mean(numerator, denominator), _mean(other, weight)))
-    return differences
-
-
-def _statistics(
-    columns: Mapping[str, Sequence[Any]], keys: Sequence[str]
-) -> dict[tuple[str | None, ...], tuple[float, float]]:
-    named = zip(*(map(_text, columns[key]) for key in keys), strict=True)
-    sums = zip(columns["numerator"], columns["denominator"], strict=True)
-    return {key: (float(one), float(other)) for key, (one, other) in zip(named, sums, strict=True)}
-
-
-def _text(value: Any) -> str | None:
-    """A key of a row, alike from a table and from Python: numbers without a point where they are whole."""
-    if value is None or value != value:
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _mean(numerator: float, denominator: float) -> float | None:
-    """Null where there is no weight, or the sum itself is no number."""
-    if denominator == 0 or not math.isfinite(numerator):
-        return None
-    return numerator / denominator
-
-
-def _scaled(value: float, weight: float) -> float:
-    return value / weight if weight else value
-
-
-def _difference(folder: Path, what: str, said: float | None, found: float | None) -> float:
-    """How far two values are apart; refuses more than `TOLERANCE`, also of what is no number."""
-    if said is None and found is None:
-        return 0.0
-    if said is None or found is None:
-        raise InputError(f"{folder}: {what} is {said} in the Result; the forecasts give {found}")
-    apart = abs(said - found) / max(1.0, abs(found))
-    if not apart <= TOLERANCE:
-        raise InputError(f"{folder}: {what} is {said:.9g} in the Result; the forecasts give {found:.9g}")
-    return apart
 
 
 def _json(path: Path) -> Any:

@@ -1,4 +1,8 @@
-"""Packs a Result for submission: the record and its tables, the forecasts, the card, and a manifest."""
+"""Packs a Result for submission: the record and its tables, the forecasts, the card, and a manifest.
+
+Forecasts that are too large to hand in are packed as hashes, with the metadata of their arrays; when the
+checker has given a challenge, `answer` adds the part that belongs to it.
+"""
 
 import re
 import shutil
@@ -6,6 +10,7 @@ from pathlib import Path
 
 from tsbench import atomic, registry
 from tsbench.contracts import InputError, ModelCard, Result, parse
+from tsbench.contracts.commitment import CHALLENGE, COMMITMENT_FILE
 from tsbench.contracts.result import EXAMPLES_FILE, RESULT_FILE, SCORES_FILE, UNITS_FILE
 from tsbench.contracts.submission import (
     CARD_FILE,
@@ -16,15 +21,22 @@ from tsbench.contracts.submission import (
     SubmittedFile,
 )
 from tsbench.data.sources import sha256
-from tsbench.evaluation.array_check import BYTE_LIMIT, FILE_LIMIT, check_files
+from tsbench.evaluation.array_check import BYTE_LIMIT, FILE_LIMIT, JSON_LIMIT, check_files
 from tsbench.evaluation.record import read_result
+
+from .commitment import CHUNKS, commit, row_of, rows_there
 
 TABLES = (RESULT_FILE, SCORES_FILE, UNITS_FILE)
 FOLDER = "submissions"
 
 
 def pack(
-    result_folder: Path, *, forecast: Path | None = None, card: Path | None = None, out: Path | None = None
+    result_folder: Path,
+    *,
+    forecast: Path | None = None,
+    card: Path | None = None,
+    out: Path | None = None,
+    limit: int = BYTE_LIMIT,
 ) -> Path:
     """Pack a Result.
 
@@ -34,6 +46,7 @@ def pack(
             left in the run folder around it.
         card: card.yaml of a model that is not installed here.
         out: folder to write, which must not exist; by default submissions/TASK/MODEL/seed-N.
+        limit: bytes up to which forecasts are handed in whole; of larger ones their hashes are.
 
     Returns:
         The folder.
@@ -55,7 +68,9 @@ def pack(
             f"{source} is not there. Keep the forecasts with: {result.provenance.command} --save-forecasts; "
             "or name them with --forecast"
         )
-    check_files(source)
+    large = sum(path.stat().st_size for path in source.rglob("*") if path.is_file()) > limit
+    if not large:
+        check_files(source)
     declared = _card(result, card)
     target = out or Path(FOLDER, result.task.name, result.model.name, f"seed-{result.seed}")
     if target.exists() or target.is_symlink():
@@ -66,7 +81,10 @@ def pack(
             if (result_folder / name).is_file():
                 shutil.copyfile(result_folder / name, folder / name)
         (folder / CARD_FILE).write_text(declared.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        shutil.copytree(source, folder / FORECAST_FOLDER)
+        if large:
+            _write_hashes(source, folder)
+        else:
+            shutil.copytree(source, folder / FORECAST_FOLDER)
         submission = Submission(
             model=result.model.name, task=result.task.name, seed=result.seed, files=listed(folder)
         )
@@ -74,6 +92,44 @@ def pack(
         (folder / SUBMISSION_FILE).write_text(text, encoding="utf-8")
         _check_size(folder)
     return target
+
+
+def answer(folder: Path, forecast: Path, challenge: str, limit: int = BYTE_LIMIT) -> int:
+    """Add to a submission with hashes the part of the forecasts that belongs to a challenge.
+
+    Args:
+        folder: of one's own submission; chunks of an earlier challenge are removed.
+        forecast: the Zarr directory that the hashes were taken of.
+        challenge: from the checker.
+        limit: as the checker has it.
+
+    Returns:
+        Bytes that were added.
+
+    Raises:
+        InputError: where the submission has no hashes, or the forecast has changed since they were taken.
+    """
+    from .check import read_manifest
+    from .partial import open_committed
+
+    if not re.fullmatch(CHALLENGE, challenge):
+        raise InputError("A challenge is a text of 8 to 64 letters, digits, '.', '_' and '-'")
+    if not (folder / COMMITMENT_FILE).is_file():
+        raise InputError(f"{folder} holds no {COMMITMENT_FILE}: its forecasts are there whole")
+    if not forecast.is_dir():
+        raise InputError(f"{forecast} is not there; name the forecasts with --forecast")
+    opened = open_committed(folder, registry.task(read_manifest(folder).task))
+    drawn = opened.drawn(folder, challenge, limit)
+    for array in opened.commitment.arrays:
+        source, target = forecast / array.name, folder / FORECAST_FOLDER / array.name
+        for row in drawn.rows[array.name]:
+            if row_of(source, row) != (array.sizes[row], array.hashes[row]):
+                raise InputError(f"{source}: row {row} is not what was hashed; pack the Result again")
+        for old in rows_there(target):
+            shutil.rmtree(target / CHUNKS / old)
+        for row in drawn.rows[array.name]:
+            shutil.copytree(source / CHUNKS / str(row), target / CHUNKS / str(row))
+    return drawn.size
 
 
 def listed(folder: Path) -> tuple[SubmittedFile, ...]:
@@ -99,6 +155,18 @@ def _card(result: Result, given: Path | None) -> ModelCard:
     if card.name != result.model.name:
         raise InputError(f"The card is of {card.name}, the Result of {result.model.name}")
     return card
+
+
+def _write_hashes(source: Path, folder: Path) -> None:
+    """Hashes of the forecasts, and their metadata: what is there before a part is drawn."""
+    text = commit(source).model_dump_json() + "\n"
+    if len(text) > JSON_LIMIT:
+        raise InputError(f"{source} has so many chunks that their hashes take more than {JSON_LIMIT} bytes")
+    (folder / COMMITMENT_FILE).write_text(text, encoding="utf-8")
+    for path in [source / "zarr.json", *source.glob("*/zarr.json")]:
+        place = folder / FORECAST_FOLDER / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
 
 
 def _check_size(folder: Path) -> None:

@@ -196,7 +196,7 @@ def _plot(entry: Entry) -> str | None:
 
     name = entry.result.model.name
     task = registry.tasks().get(entry.result.task.name)
-    if task is None or task.view == "sequence":
+    if task is None or task.view in ("sequence", "grid"):
         return forecast_chart(examples, entries=(name,))
     if task.view in ("field", "volume"):
         from tsbench.leaderboard.charts.maps import map_images

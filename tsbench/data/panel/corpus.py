@@ -202,14 +202,16 @@ def open_corpus(corpus: Corpus, folder: Path) -> PanelCorpusData:
         chances += [torch.full((places * firsts,), one.member.weight / (places * firsts))]
     if not held:
         raise InputError(f"corpus {corpus.name}: no place is held out for the validation; raise `holdout`")
-    arrays = tuple(map(torch.cat, zip(*(_laid_out(one, corpus) for one in members), strict=True)))
+    values, positions, stamps = map(torch.cat, zip(*(_laid_out(one, corpus) for one in members), strict=True))
     starts = torch.cat(held)
     chosen = torch.linspace(0, len(starts) - 1, min(len(starts), VALIDATION_SEQUENCES)).long()
     return PanelCorpusData(
         corpus=corpus,
         members=tuple(members),
-        train=PanelSequences(*arrays, torch.cat(train), periods, corpus.epoch, torch.cat(chances).double()),
-        validation=PanelSequences(*arrays, starts[chosen], periods),
+        train=PanelSequences(
+            values, positions, stamps, torch.cat(train), periods, corpus.epoch, torch.cat(chances).double()
+        ),
+        validation=PanelSequences(values, positions, stamps, starts[chosen], periods),
         held_out=tuple(names),
     )
 

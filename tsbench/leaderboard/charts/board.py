@@ -7,7 +7,7 @@ import pandas as pd
 
 from tsbench.leaderboard.pareto import front
 
-from .drawing import COLOURS, INK, SHAPES, decades, padded, round_ticks, svg
+from .drawing import COLOURS, INK, SHAPES, composed, decades, padded, round_ticks, svg
 from .labels import CORNERS, label_corners
 
 MOST_LABELS, LABEL = 14, 26
@@ -54,7 +54,7 @@ def cost_chart(points: pd.DataFrame, cost_title: str, error_title: str, cost_for
         .encode(text="label:N")
         for corner, (align, dx, dy) in enumerate(CORNERS)
     ]
-    return svg(alt.layer(line, dots, *names).properties(width=COST_SIZE[0], height=COST_SIZE[1]))
+    return svg(composed("layer", [line, dots, *names], width=COST_SIZE[0], height=COST_SIZE[1]))
 
 
 def condition_chart(values: pd.DataFrame, entries: Sequence[str], title: str) -> str:
@@ -98,4 +98,4 @@ def condition_chart(values: pd.DataFrame, entries: Sequence[str], title: str) ->
     one = (
         alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(color=INK, strokeDash=[3, 3]).encode(x="value:Q")
     )
-    return svg(alt.layer(one, span, dots).properties(width=420, height=alt.Step(26)))
+    return svg(composed("layer", [one, span, dots], width=420, height={"step": 26}))

@@ -8,12 +8,15 @@ dashes or shapes.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
+from altair.utils import schemapi
 
 INK = "#757d89"
 """Stands for the text colour inside a specification; contrast 4.1 on white, 4.6 on the pages' dark ground."""
@@ -24,6 +27,19 @@ ROUND = (
     *(1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 """Numbers for the ticks of a log axis."""
+LOOK = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "padding": 4,
+    "view": {"stroke": None, "continuousWidth": 300, "continuousHeight": 300},
+    "axis": {
+        "labelColor": INK, "titleColor": INK, "gridColor": INK, "domainColor": INK, "tickColor": INK,
+        "gridOpacity": 0.18, "domainOpacity": 0.45, "tickOpacity": 0.45,
+        "labelFontSize": 11.5, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 8,
+    },
+    "legend": {"labelColor": INK, "labelFontSize": 12},
+    "title": {"color": INK},
+}  # fmt: skip
 SHAPES = ("circle", "diamond", "triangle-up", "square", "cross")
 
 
@@ -68,20 +84,63 @@ def round_ticks(domain: Sequence[float]) -> list[float]:
     return inside if len(inside) > 2 else [round(float(v), 3) for v in np.geomspace(domain[0], domain[1], 5)]
 
 
+@dataclass(frozen=True)
+class Composed:
+    """Charts put together as altair does it, without its copies of every part in each step.
+
+    Attributes:
+        spec: Vega-Lite, without what stands at its top only.
+        datasets: values by name.
+    """
+
+    spec: dict[str, Any]
+    datasets: dict[str, Any]
+
+
+def composed(how: str, charts: Sequence[Any], **properties: Any) -> Composed:
+    """Charts of altair, or such that are composed already, as one.
+
+    Args:
+        how: `layer`, `concat`, `hconcat` or `vconcat`.
+        charts: from back to front, or in reading order.
+        properties: of the whole: sizes, title, spacing, columns, resolve.
+    """
+    datasets: dict[str, Any] = {}
+    specs = []
+    for chart in charts:
+        part = _part(chart)
+        specs.append(part.spec)
+        datasets |= part.datasets
+    return Composed({how: specs, **properties}, datasets)
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Charts without a look at each argument in altair's schema: that takes longer than drawing them.
+
+    For a build of pages, whose charts the tests draw with that look.
+    """
+    with schemapi.debug_mode(False):
+        yield
+
+
 def svg(chart: Any) -> str:
     """Render without a browser, with a fixed look and the same bytes for the same chart."""
     import vl_convert
 
-    chart = chart.configure(background="transparent", font="system-ui, sans-serif", padding=4)
-    chart = chart.configure_view(stroke=None).configure_axis(
-        labelColor=INK, titleColor=INK, gridColor=INK, domainColor=INK, tickColor=INK,
-        gridOpacity=0.18, domainOpacity=0.45, tickOpacity=0.45,
-        labelFontSize=11.5, titleFontSize=12, titleFontWeight="normal", titlePadding=8,
-    )  # fmt: skip
-    chart = chart.configure_legend(labelColor=INK, labelFontSize=12).configure_title(color=INK)
-    drawn = _joined(vl_convert.vegalite_to_svg(chart.to_dict()))
+    part = _part(chart)
+    whole = {"$schema": alt.SCHEMA_URL, "config": LOOK, "datasets": part.datasets, **part.spec}
+    drawn = _joined(vl_convert.vegalite_to_svg(whole))
     drawn = _own_identifiers(drawn).replace(f'"{INK}"', '"currentColor"')
     return drawn.replace("<svg ", f'<svg color="{INK}" ', 1)
+
+
+def _part(chart: Any) -> Composed:
+    if isinstance(chart, Composed):
+        return chart
+    datasets: dict[str, Any] = {}
+    spec = chart.to_dict(validate=False, context={"top_level": False, "datasets": datasets})
+    return Composed(spec, datasets)
 
 
 def _joined(drawn: str) -> str:

@@ -9,7 +9,10 @@ import pandas as pd
 from tsbench.contracts.result import EXAMPLE_BOUNDS
 from tsbench.leaderboard.words import scenario_words
 
-from .drawing import COLOURS, INK, series_scales, svg
+from .drawing import COLOURS, INK, Composed, composed, series_scales, svg
+
+APART = {"scale": {"x": "independent", "y": "independent"}}
+HEADING = {"anchor": "start", "fontSize": 12, "fontWeight": "normal"}
 
 
 def lead_time_chart(values: pd.DataFrame, entries: Sequence[str], title: str) -> str:
@@ -60,7 +63,7 @@ def forecast_chart(
     frame = examples if "entry" in examples else examples.assign(entry=entries[0])
     turns = [(*turn, "") for turn in _choose_panels(frame, panels)] if not chosen else list(chosen)
     drawn = [_panel(frame, entries, turn) for turn in turns]
-    return svg(alt.vconcat(*drawn, spacing=22).resolve_scale(x="independent", y="independent"))
+    return svg(composed("vconcat", drawn, spacing=22, resolve=APART))
 
 
 def data_chart(examples: pd.DataFrame, most: int = 8) -> str:
@@ -85,14 +88,13 @@ def data_chart(examples: pd.DataFrame, most: int = 8) -> str:
         y = alt.Y("observed:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3))
         line = alt.Chart(mine).mark_line(color=COLOURS[0], strokeWidth=1.4).encode(x=x, y=y)
         border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3])
-        title = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", offset=3)
+        title = {"text": name, **HEADING, "offset": 3}
         width = 620 if columns == 1 else 285
-        panels.append(alt.layer(line, border.encode(x=x)).properties(width=width, height=70, title=title))
-    grid = alt.concat(*panels, columns=columns, spacing=14)
-    return svg(grid.resolve_scale(x="independent", y="independent"))
+        panels.append(composed("layer", [line, border.encode(x=x)], width=width, height=70, title=title))
+    return svg(composed("concat", panels, columns=columns, spacing=14, resolve=APART))
 
 
-def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str, str]) -> Any:
+def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, str, str]) -> Composed:
     scenario, case, variable, word = chosen
     mine = frame[(frame["scenario"] == scenario) & (frame["case"] == case) & (frame["variable"] == variable)]
     observed = mine.drop_duplicates("lead_time").sort_values("lead_time")[["lead_time", "observed"]]
@@ -109,18 +111,15 @@ def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, 
     )
     lines = (
         alt.Chart(forecast)
-        .mark_line(strokeWidth=1.6)
+        # A single step is no line.
+        .mark_line(strokeWidth=1.6, point=forecast["lead_time"].nunique() == 1)
         .encode(x=x, y=alt.Y("forecast:Q", title=None, scale=scale), color=colour, strokeDash=dash)
     )
     border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3]).encode(x=x)
     bands = _bands(mine, x, scale, colour)
-    title = alt.TitleParams(
-        f"{word}{': ' if word else ''}{variable}{origin} · {scenario_words(scenario)}",
-        anchor="start",
-        fontSize=12,
-        fontWeight="normal",
-    )
-    return alt.layer(*bands, border, truth, lines).properties(width=620, height=150, title=title)
+    title = f"{word}{': ' if word else ''}{variable}{origin} · {scenario_words(scenario)}"
+    layers = [*bands, border, truth, lines]
+    return composed("layer", layers, width=620, height=150, title={"text": title, **HEADING})
 
 
 def _bands(mine: pd.DataFrame, x: alt.X, scale: alt.Scale, colour: alt.Color) -> list[Any]:

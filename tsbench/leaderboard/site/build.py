@@ -17,14 +17,14 @@ from tsbench.atomic import new_folder
 from tsbench.contracts import InputError, Suite
 from tsbench.contracts.sweep import SweepRecord
 from tsbench.leaderboard.aggregate import Missing
-from tsbench.leaderboard.collect import Catalogue, catalogue
+from tsbench.leaderboard.collect import Catalogue, Stored, catalogue
 from tsbench.leaderboard.entries import shown
 from tsbench.leaderboard.kept import kept, kept_in
 
 from .pages.compare import compare_context
 from .pages.index import index_context, task_names
 from .pages.model import model_context, model_names
-from .pages.record import record_context, records
+from .pages.record import record_context, record_inputs, records
 from .pages.scenarios import explored, scenarios_context
 from .pages.suite import suite_context
 from .pages.sweep import sweep_context, sweep_href, sweeps_context
@@ -78,6 +78,7 @@ def write_site(
         shared = {"menu": _menu(views), "sweeps": len(sweeps)}
         for path, template, context in _pages(views, declared, sweeps):
             _write(folder, environment, path, template, context | shared)
+        _write_records(folder, environment, views, shared)
         _write_assets(folder)
     return out / "index.html"
 
@@ -85,7 +86,7 @@ def write_site(
 def _pages(
     views: Sequence[View], declared: Catalogue, sweeps: Sequence[SweepRecord]
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, template and context of every page."""
+    """Path, template and context of every page but those of the Results."""
     yield "index.html", "index.html", index_context(views, declared.tasks, declared.cards)
     yield "method.html", "method.html", {"title": "Method"}
     for view in views:
@@ -99,12 +100,23 @@ def _pages(
         yield task_href(name), "task.html", task_context(name, task, view)
         if task is not None and explored(view, name):
             yield scenarios_href(name), "scenarios.html", scenarios_context(task, view)
-    for href, stored in records(views).items():
-        yield href, "record.html", record_context(stored, views)
     if sweeps:
         yield "sweeps.html", "sweeps.html", sweeps_context(sweeps)
     for record in sweeps:
         yield sweep_href(record.study), "sweep.html", sweep_context(record)
+
+
+def _write_records(
+    folder: Path, environment: jinja2.Environment, views: Sequence[View], shared: dict[str, Any]
+) -> None:
+    """Write the pages of the Results: most of a site, and each hangs on a few files, so they are kept."""
+    for href, stored in records(views).items():
+        inputs = [href, shared, record_inputs(stored, views)]
+
+        def make(href: str = href, stored: Sequence[Stored] = stored) -> str:
+            return _rendered(environment, href, "record.html", record_context(stored, views) | shared)
+
+        _write_text(folder / href, kept("record.html", inputs, make))
 
 
 SCRIPTS = {
@@ -125,13 +137,25 @@ def _write(
         scripts.insert(-1, f"./{name}")
     else:
         scripts, data = [], None
-    root = "../" * path.count("/")
-    html = environment.get_template(template).render(root=root, here=path, scripts=scripts, **context)
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(html, encoding="utf-8", newline="\n")
+    _write_text(folder / path, _rendered(environment, path, template, context, scripts))
     if data is not None:
-        beside = (folder / path).with_suffix(".js")
-        beside.write_text(f"window.tsbenchData = {_script(data)};\n", encoding="utf-8", newline="\n")
+        _write_text((folder / path).with_suffix(".js"), f"window.tsbenchData = {_script(data)};\n")
+
+
+def _rendered(
+    environment: jinja2.Environment,
+    path: str,
+    template: str,
+    context: dict[str, Any],
+    scripts: Sequence[str] = (),
+) -> str:
+    root = "../" * path.count("/")
+    return environment.get_template(template).render(root=root, here=path, scripts=scripts, **context)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _script(data: Any) -> str:
@@ -177,7 +201,7 @@ def _environment() -> jinja2.Environment:
 
 def _visible(value: Any) -> Any:
     """Spell out invisible characters in every text that is put on a page, line by line."""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value
     return "\n".join(map(shown, value.split("\n")))
 

@@ -81,6 +81,14 @@ def commands(stored: Iterable[Stored]) -> list[str]:
     return list(dict.fromkeys(one.result.provenance.command or _run(one) for one in stored))
 
 
+def verified(stored: Iterable[Stored]) -> str:
+    """How much of submitted forecasts was computed again: of several the least; empty where there is none."""
+    shares = [one.verified.units / one.verified.units_in_all for one in stored if one.verified is not None]
+    if not shares:
+        return ""
+    return "recomputed" if min(shares) == 1 else f"{percent(min(shares))} of it recomputed"
+
+
 def _run(stored: Stored) -> str:
     result = stored.result
     return shlex.join(["tsbench", "run", result.model.name, result.task.name, "--seed", str(result.seed)])

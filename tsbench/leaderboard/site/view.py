@@ -144,6 +144,7 @@ class View:
             "tuning": entry.tuning,
             "learning": entry.learning,
             "leakage": ", ".join(sorted({leakage_of(one.result) for one in results})) or text.NOTHING,
+            "verified": text.verified(results),
             "metric": metric_name(results[0].result.primary) if results else text.NOTHING,
             "cells": [self.score(entry.name, task, condition) for condition in conditions],
             "seeds": number_cell(len(results), str(len(results))),

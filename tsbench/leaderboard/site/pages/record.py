@@ -31,6 +31,14 @@ def records(views: Iterable[View]) -> dict[str, list[Stored]]:
     return {href: [seeds[seed] for seed in sorted(seeds)] for href, seeds in sorted(found.items())}
 
 
+def record_inputs(stored: Sequence[Stored], views: Sequence[View]) -> list[Any]:
+    """Everything that the page of some Results depends on, as a key; arguments as for `record_context`."""
+    return [
+        [[one.fingerprint, confirmed_at(one.folder, one.result)] for one in stored],
+        _suites(stored[0].result.task.name, views),
+    ]
+
+
 def record_context(stored: Sequence[Stored], views: Sequence[View]) -> dict[str, Any]:
     """Everything that record.html shows.
 
@@ -47,12 +55,9 @@ def record_context(stored: Sequence[Stored], views: Sequence[View]) -> dict[str,
         "model_href": model_href(first.model.name),
         "task": task,
         "task_href": task_href(task),
-        "suites": [
-            {"title": view.collection.suite.title, "href": view.href}
-            for view in views
-            if task in view.collection.suite.tasks
-        ],
+        "suites": _suites(task, views),
         "facts": _facts(results),
+        "verified": _verified(stored),
         "seeds": [one.seed for one in results],
         "tables": _scores(results),
         "cost": _cost(results),
@@ -67,6 +72,14 @@ def record_context(stored: Sequence[Stored], views: Sequence[View]) -> dict[str,
     }
 
 
+def _suites(task: str, views: Sequence[View]) -> list[dict[str, str]]:
+    return [
+        {"title": view.collection.suite.title, "href": view.href}
+        for view in views
+        if task in view.collection.suite.tasks
+    ]
+
+
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
     first = results[0]
     context = first.track.context
@@ -79,6 +92,15 @@ def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
         ("Parameters", text.count(first.model.parameters)),
         ("Cases", text.count(first.cases)),
         ("Seeds", ", ".join(str(one.seed) for one in results)),
+    ]
+
+
+def _verified(stored: Sequence[Stored]) -> list[str]:
+    """What the check of each seed's submission has seen; nothing for Results that nobody handed in."""
+    return [
+        (f"Seed {one.result.seed}: " if len(stored) > 1 else "") + one.verified.words
+        for one in stored
+        if one.verified is not None
     ]
 
 

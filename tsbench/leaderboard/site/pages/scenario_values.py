@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from tsbench.contracts.result import SCORES_FILE
@@ -12,9 +11,12 @@ from tsbench.evaluation.record import read_table
 from tsbench.leaderboard.collect import Stored
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.kept import kept
+from tsbench.leaderboard.layouts import Layouts, Sums
 from tsbench.leaderboard.words import metric_words
 
 from ..view import View
+
+KEYS = ("scenario", "condition", "variable", "lead_time", "metric")
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,34 @@ def scenario_values(view: View, task: str, entries: Sequence[Entry], metric: str
 
 
 def _read(mine: Sequence[tuple[str, Sequence[Stored]]], metric: str) -> dict[str, list]:
-    tables = [
-        read_table(stored.folder, SCORES_FILE).assign(entry=name)
+    layouts = Layouts(KEYS)
+    found: list[tuple[str, Sums]] = [
+        (name, layouts.add(read_table(stored.folder, SCORES_FILE)))
         for name, results in mine
         for stored in results
     ]
-    if not tables:
+    if not found:
         return {"scenarios": [], "leads": []}
-    tables = [one[(one["metric"] == metric) & one["variable"].isna()] for one in tables]
-    frame = pd.concat(tables, ignore_index=True)
-    ratio = frame["numerator"].to_numpy(np.float64) / frame["denominator"].to_numpy(np.float64)
-    frame = frame.assign(value=metric_words(metric).value(ratio))
+    wanted = [_wanted(rows, metric) for rows in layouts.known]
+    parts = []
+    for name, (number, numerator, denominator) in found:
+        rows = wanted[number]
+        places = rows.index.to_numpy()
+        ratio = numerator[places] / denominator[places]
+        parts.append(rows.assign(entry=name, value=metric_words(metric).value(ratio)))
+    frame = pd.concat(parts, ignore_index=True)
     totals = frame[frame["lead_time"].isna()]
-    leads = frame[frame["lead_time"].notna() & (frame["condition"] == "regular")]
+    leads = frame[frame["lead_time"].notna()]
     return {
         "scenarios": _means(totals, ["entry", "scenario"]),
         "leads": _means(leads, ["entry", "lead_time"]),
     }
+
+
+def _wanted(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Totals of every scenario, and lead times of the regular ones."""
+    mine = rows[(rows["metric"] == metric) & rows["variable"].isna()]
+    return mine[mine["lead_time"].isna() | (mine["condition"] == "regular")][["scenario", "lead_time"]]
 
 
 def _means(frame: pd.DataFrame, keys: list[str]) -> list[list]:

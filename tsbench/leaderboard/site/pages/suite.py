@@ -107,6 +107,10 @@ def _facts(view: View) -> list[tuple[str, str]]:
         facts.append(("Newest Result", max(one.result.provenance.created for one in stored)[:10]))
     if count := sum(confirmed_at(one.folder, one.result) is not None for one in stored):
         facts.append(("Confirmed", f"{count} Results: later code gave equal scores"))
+    if checked := [one.verified for one in stored if one.verified is not None]:
+        part = sum(not one.whole for one in checked)
+        said = f", of {part} a part that was drawn by lot" if part else ""
+        facts.append(("Computed again", f"forecasts of {len(checked)} submitted Results{said}"))
     return facts
 
 

@@ -1,5 +1,6 @@
 """The page of a task: definition in words and YAML, scores, scenarios, forecasts, data."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tsbench.evaluation.record import read_table
 from tsbench.leaderboard import charts
 from tsbench.leaderboard.entries import Entry
 from tsbench.leaderboard.grid import Grid, grids
-from tsbench.leaderboard.kept import drawn_once
+from tsbench.leaderboard.kept import drawn_once, kept
 from tsbench.leaderboard.words import FEATURES, average_words, metric_words, scenario_words
 
 from .. import text
@@ -26,12 +27,15 @@ from .gallery import TYPICAL, WORST, chosen_cases, chosen_panels
 from .grid_section import grid_figures, grid_tables
 from .scenario_values import ScenarioValues, scenario_values
 from .scenarios import explored
+from .worst import worst_units
 
 MOST_LINES = 6
 """Entries in a figure with lines: the best ones, and always the baseline."""
 MOST_MAPS = 4
 """Entries with heat maps."""
 MOST_SCENARIOS = 12
+LINES = ("sequence", "panel", "grid")
+"""Views whose examples are values in time: of a series, of a place by period, of a point of a grid."""
 WHICH = {TYPICAL: "a typical", WORST: "the worst", "": "one"}
 
 
@@ -71,8 +75,9 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         "scenarios": None if cells else _scenarios(values, entries, metric),
         "grids": grid_tables(cells, [entry.name for entry in entries], metric_words(metric)),
         "explorer": scenarios_href(name) if explored(view, name) else "",
-        "narrow": task is not None and task.view == "sequence" and not cells,
+        "narrow": task is not None and task.view in LINES and not cells,
         "figures": _figures(view, name, task, entries, values, cells, metric),
+        "worst": worst_units(view, task, name, _best_and_baseline(view, entries, MOST_LINES)),
         "data": _data(task) if task else None,
         "picture": _picture(view, name, task, entries),
     }
@@ -123,10 +128,7 @@ def _figures(
 ) -> list[dict[str, Any]]:
     shown, mapped = (_best_and_baseline(view, entries, most) for most in (MOST_LINES, MOST_MAPS))
     words, which = metric_words(metric), _which(shown, entries)
-    examples = _examples(view, name, shown)
-    figures = (
-        [] if examples is None else _gallery(examples, shown, task.view if task else "sequence", name, which)
-    )
+    figures = _gallery(view, name, shown, task.view if task else "sequence", which)
     for svg, caption in grid_figures(cells, mapped, shown, words):
         figures.append(_figure(svg, caption, caption))
     leads = values.leads[values.leads["entry"].isin(shown)]
@@ -137,14 +139,29 @@ def _figures(
     return figures
 
 
-def _gallery(
-    examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str
-) -> list[dict[str, Any]]:
+def _gallery(view: View, name: str, shown: list[str], shape: str, which: str) -> list[dict[str, Any]]:
     """Forecasts beside the truth: typical cases and the worst of those that Results keep."""
+    prints = [view.results(entry, name)[0].fingerprint for entry in shown]
+
+    def make() -> str:
+        examples = _examples(view, name, shown)
+        return json.dumps([] if examples is None else _drawn_gallery(examples, shown, shape, name, which))
+
+    found = json.loads(kept("gallery", [name, shape, which, shown, prints], make))
+    return [_figure(*one) for one in found]
+
+
+def _drawn_gallery(
+    examples: pd.DataFrame, shown: list[str], view: str, task: str, which: str
+) -> list[tuple[str, str, str]]:
+    """Figures as SVG, caption and label."""
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     kept = len(examples.groupby(["scenario", "case"]))
     said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
-    if view == "sequence":
+    if view in LINES:
+        examples = _lines(examples)
+        if examples.empty:
+            return []
         bounded = set(EXAMPLE_BOUNDS) <= set(examples)
         bands = ", with a band for 80 % intervals where there are such" if bounded else ""
         caption = (
@@ -152,9 +169,9 @@ def _gallery(
         )
         chosen = chosen_panels(examples)
         drawn = drawn_once(charts.forecast_chart, examples, entries=shown, chosen=chosen)
-        return [_figure(drawn, caption + (said if len(chosen) > 1 else ""), label)]
+        return [(drawn, caption + (said if len(chosen) > 1 else ""), label)]
     if view in map_gallery.VIEWS:
-        return [_figure(*one) for one in map_gallery.map_figures(examples, shown, task, which)]
+        return map_gallery.map_figures(examples, shown, task, which)
     feature = FEATURES.get(view, "variable")
     figures = []
     for scenario, case, word in chosen_cases(examples):
@@ -165,18 +182,24 @@ def _gallery(
             f"case ({scenario_words(scenario)}): context and truth, with a line at the forecast origin, and "
             f"beside them the forecasts, first seed, in the same shades.{which}{said if word else ''}"
         )
-        figures.append(_figure(svg, caption, label))
+        figures.append((svg, caption, label))
     return figures
+
+
+def _lines(examples: pd.DataFrame) -> pd.DataFrame:
+    """Those examples that make a line: a single value without any before it is none."""
+    steps = examples.groupby(["scenario", "case", "variable"])["lead_time"].transform("nunique")
+    return examples[steps > 1]
 
 
 def _picture(view: View, name: str, task: Task | None, entries: list[Entry]) -> dict[str, Any] | None:
     """What the data look like, from the Result that keeps the longest context."""
-    if task is None or task.view != "sequence":
+    if task is None or task.view not in LINES:
         return None  # the gallery shows images of the truth
     contexts = {one.name: max((c for c in one.contexts if c is not None), default=0) for one in entries}
     for entry in sorted(contexts, key=lambda one: (-contexts[one], one)):
         examples = _examples(view, name, [entry])
-        if examples is not None:
+        if examples is not None and len(_lines(examples)):
             stamp = str(examples["time"].iloc[0]).replace("T", " ")[:16]
             caption = f"One case of the test part from {stamp}, in the task's metric space. "
             caption += "The line is the forecast origin."

@@ -1,0 +1,1 @@
+"""The CNN-RNN of Khaki et al. for crop yields."""

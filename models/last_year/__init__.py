@@ -1,0 +1,1 @@
+"""The target of the period before, once more."""

@@ -1,0 +1,1 @@
+"""Boosted trees on features of a panel's samples."""

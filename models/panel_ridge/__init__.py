@@ -1,0 +1,1 @@
+"""Ridge regression on features of a panel's samples."""
