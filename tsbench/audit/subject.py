@@ -24,7 +24,7 @@ from tsbench.training.weights import weights_hash
 from .excerpt import Excerpt, in_memory
 
 PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
-DEFAULT_MODELS = ("last_value", "linear", "dlinear", "last_year", "county_trend", "panel_ridge", "cnn_rnn")
+DEFAULT_MODELS = ("last_value", "linear", "dlinear")
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""
