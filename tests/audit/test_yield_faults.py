@@ -1,4 +1,4 @@
-"""The audit of a panel task finds what is planted, and nothing in what is right."""
+"""The audit of a panel with histories finds what is planted, and nothing in what is right."""
 
 from dataclasses import replace
 
@@ -62,7 +62,7 @@ def test_a_scale_of_all_years_is_found(monkeypatch):
     assert panels.training(subject()).passed
     monkeypatch.setattr(PanelData, "_fit_scale", lambda self: _of_all(self, right))
     found = panels.training(subject())
-    assert any("normalisation of the context depends on the test part" in fault for fault in found.faults)
+    assert any("normalisation of context depends on the test part" in fault for fault in found.faults)
     assert not panels.scale(subject()).passed
 
 
@@ -80,7 +80,7 @@ def test_samples_that_were_trained_on_are_found_in_the_test_part(monkeypatch):
 
     data = subject()
     monkeypatch.setattr(PanelData, "windows", wrong)
-    assert any("in the train part" in fault for fault in panels.borders(data).faults)
+    assert any("is in the test part and in another" in fault for fault in panels.borders(data).faults)
 
 
 def test_a_state_that_is_held_out_must_not_be_trained_on(monkeypatch):

@@ -35,8 +35,6 @@ OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
     "metrics": maps.metrics,
 }
 """Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
-
-
 OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
     "future": panels.targets,
     "training": panels.training,
@@ -44,7 +42,7 @@ OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
     "scale": panels.scale,
     "metrics": panels.metrics,
 }
-"""Checks of a panel task, whose samples have a target of their own and targets of periods before."""
+"""Checks of a panel task, whose samples have a target of their own, and targets of periods before."""
 OF_KIND = {"field": OF_MAPS, "panel": OF_PANELS}
 
 

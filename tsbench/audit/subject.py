@@ -24,7 +24,12 @@ from tsbench.training.weights import weights_hash
 from .excerpt import Excerpt, in_memory
 
 PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
-DEFAULT_MODELS = ("last_value", "linear", "dlinear")
+DEFAULT_MODELS = (
+    *("last_value", "linear", "dlinear"),
+    *("site_linear", "energy_physical"),
+    *("last_year", "county_trend", "panel_ridge", "cnn_rnn"),
+)
+"""Of series, of base stations, of yields; those that do not apply to a task are left out."""
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""
