@@ -10,7 +10,14 @@ from tsbench import registry
 
 # Read before any test takes the variable out of the environment: stores that take hours are not made here.
 STORES = os.environ.get("TSBENCH_DATA")
-QUICK = {"load_demo", "load_demo_south", "csi_rrg-tiny", "csi_rrg-small", "radio_maps-tiny-analytic"}
+QUICK = {
+    "load_demo",
+    "load_demo_south",
+    "csi_rrg-tiny",
+    "csi_rrg-small",
+    "radio_maps-tiny-analytic",
+    "base_station_energy",
+}
 """Generated data that are made in a minute."""
 
 
@@ -100,7 +107,9 @@ def test_it_passes(name, prepared, made):
     try:
         prepared(registry.task(name).dataset)
         subject = open_subject(name)
-    except FileNotFoundError:
+    except FileNotFoundError as missing:
+        if registry.task(name).kind != "forecast":
+            pytest.skip(f"no file {missing}")
         subject = made(name)
 
     findings = list(audit(subject))

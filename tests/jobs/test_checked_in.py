@@ -37,7 +37,7 @@ def suite(waves_at_hand, monkeypatch, tmp_path):
 
 
 def change_code(monkeypatch, code: str = OTHER_CODE) -> None:
-    monkeypatch.setattr(checked_in, "code_hash", lambda *roots: code)
+    monkeypatch.setattr(checked_in, "code_hash", lambda *roots, **cache: code)
 
 
 def change_scores(suite: Suite, model: str, change, scenario: str | None = None) -> None:

@@ -10,6 +10,8 @@ from tsbench import registry
 from tsbench.contracts import InputError, TaskShape
 from tsbench.data.collection import of_dataset
 from tsbench.data.collection_data import CollectionData
+from tsbench.data.task_data import TaskData
+from tsbench.models.constant_velocity.model import ConstantVelocity
 from tsbench.models.vector_gru.model import Hyperparameters, VectorGRU
 from tsbench.models.vector_gru.whitening import Moments, from_units, map_of, smoothing_matrix, to_units
 from tsbench.training.build import build
@@ -257,3 +259,35 @@ def test_fewer_targets_than_channels_are_refused():
 def test_a_look_back_shorter_than_the_smoothing_is_refused():
     with pytest.raises(InputError, match="needs a context of at least 9, not 5"):
         VectorGRU(TaskShape(5, 10, 1, AXES, AXES), Hyperparameters(smoothing=9))
+
+
+@pytest.mark.slow
+def test_velocities_beat_constant_velocity_and_positions_break_elsewhere(stores):  # vector_uav, must show 5
+    """Distance to the true position after one second, on flights that nobody trained on, here and 100 m away."""
+    for name in ("uav_tracks", "uav_tracks-shifted"):
+        stores(name)
+    task = registry.task("uav-tracks")
+    here, away = TaskData.open(task), TaskData.open(task, "uav_tracks-shifted")
+    settings = registry.models()["vector_gru"].settings_for(task.name)
+    training = fill(TrainingSettings, settings.training, "vector_gru")
+
+    def last_distance(model, data) -> float:
+        cases = data.windows("test", 21).using("target", *model.uses)
+        with torch.inference_mode():
+            distances = [
+                (model.predict(batch).values[:, -1] - batch["target"][:, -1]).norm(dim=-1)
+                for batch in cases.batches(2048)
+            ]
+        return float(torch.cat(distances).mean())
+
+    fitted = {}
+    for reads in ("velocity", "position"):
+        model = build(VectorGRU, here.shape(21), Hyperparameters(dropout=0.0, reads=reads), seed=0)
+        model.fit(TaskSource(here, 21, seed=0, settings=training, uses=model.uses))
+        fitted[reads] = model.eval()
+    constant = last_distance(ConstantVelocity(here.shape(21)), here)
+    velocity = last_distance(fitted["velocity"], here)
+
+    assert velocity <= 0.6 * constant
+    assert last_distance(fitted["velocity"], away) <= 1.5 * velocity
+    assert last_distance(fitted["position"], away) > 20 * last_distance(fitted["velocity"], away)

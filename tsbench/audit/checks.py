@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tsbench.contracts import InputError, JobFailed
 
-from . import maps, rollouts
+from . import maps, panels, rollouts
 from .borders import borders
 from .keys import keys
 from .leakage import future, training
@@ -27,23 +27,18 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
 }
 
 
-OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
-    "future": maps.targets,
-    "training": maps.training,
-    "borders": maps.borders,
-    "scale": maps.scale,
-    "metrics": maps.metrics,
+OF_KIND = {
+    kind: CHECKS
+    | {
+        "future": module.future,
+        "training": module.training,
+        "borders": module.borders,
+        "scale": module.scale,
+        "metrics": module.metrics,
+    }
+    for kind, module in {"field": maps, "panel": panels, "rollout": rollouts}.items()
 }
-"""Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
-
-OF_ROLLOUTS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
-    "future": rollouts.future,
-    "training": rollouts.training,
-    "borders": rollouts.borders,
-    "scale": rollouts.scale,
-    "metrics": rollouts.metrics,
-}
-OF_KINDS = {"field": OF_MAPS, "rollout": OF_ROLLOUTS}
+"""Checks of tasks that forecast no series. Of maps and panels `future` asks whether a forecast sees its target."""
 
 
 def audit(subject: Subject) -> Iterator[Finding]:
@@ -54,7 +49,7 @@ def audit(subject: Subject) -> Iterator[Finding]:
         for finding in audit(open_subject("etth1-96")):
             print(finding.name, finding.passed, finding.faults)
     """
-    for name, check in OF_KINDS.get(subject.task.kind, CHECKS).items():
+    for name, check in OF_KIND.get(subject.task.kind, CHECKS).items():
         try:
             yield check(subject)
         except (InputError, JobFailed) as error:

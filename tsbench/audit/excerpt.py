@@ -20,6 +20,7 @@ from tsbench.data import series_data, store
 from tsbench.data.cases import Cases
 from tsbench.data.collection_cases import RollingWindows
 from tsbench.data.field.cases import FieldCases
+from tsbench.data.panel.cases import PanelCases
 from tsbench.data.rollout.windows import GridWindows
 from tsbench.data.sample_data import SampleData
 from tsbench.data.samples import Samples
@@ -71,7 +72,7 @@ def thin(cases: Cases, wanted: int) -> Cases:
         return cases.of(chosen)
     if isinstance(cases, GridWindows):
         return replace(cases, members=cases.members[chosen], origins=cases.origins[chosen])
-    assert isinstance(cases, Samples | FieldCases)
+    assert isinstance(cases, Samples | FieldCases | PanelCases)
     return replace(cases, rows=cases.rows[chosen])
 
 

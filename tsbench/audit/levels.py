@@ -17,6 +17,8 @@ SHARE_OF_ANGLE = 0.2
 PEAK = 6.5
 """Times the envelope that a normal draw stays below."""
 BURST = 10
+ENOUGH, NORMAL_QUARTILE = 20, 0.6745
+"""Values from which a deviation is told; median size of a normal draw in deviations."""
 Measure = Callable[[TaskData, Scenario, Batch, Batch], str | None]
 
 
@@ -79,6 +81,22 @@ def _hidden_channels(data: TaskData, scenario: Scenario, clean: Batch, disturbed
     return f"{len(found)} of {channels} variables are observed, expected at most {len(wanted)}"
 
 
+def _noisy_entities(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
+    """Deviation of the noise on one feature, from its median size where no border is near."""
+    if "entity" not in clean:
+        return None
+    column, level = int(scenario.options["column"]), scenario.level or 0.0
+    before, after = clean["entity"][..., column].double(), disturbed["entity"][..., column].double()
+    to_border = (before - float(scenario.options["low"])).minimum(float(scenario.options["high"]) - before)
+    inside = clean["entity_mask"] & (to_border > level)
+    if int(inside.sum()) < ENOUGH:
+        return None if bool((before != after).any()) else "nothing is disturbed"
+    found = float((after - before)[inside].abs().median()) / NORMAL_QUARTILE
+    if abs(found - level) <= SIGMAS * level / float(inside.sum()) ** 0.5:
+        return None
+    return f"the noise has a deviation of {found:.3g}, declared are {level:g}"
+
+
 def _dropped_snapshots(data: TaskData, scenario: Scenario, clean: Batch, disturbed: Batch) -> str | None:
     """Share of the snapshots that are no longer what they were."""
     changed = (clean["context"] != disturbed["context"]).any(dim=3).any(dim=1)  # (sample, time)
@@ -113,6 +131,7 @@ MEASURES: dict[str, Measure] = {
     "phase_noise": _turned_phases,
     "missing_blocks": _missing_blocks,
     "hidden_channels": _hidden_channels,
+    "entity_noise": _noisy_entities,
     "packet_drop": _dropped_snapshots,
     "burst_noise": _bursts,
     "estimated_ls": _least_squares,

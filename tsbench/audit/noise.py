@@ -14,6 +14,7 @@ from .levels import level_fault
 from .subject import Finding, Subject
 
 CASES = 24
+LOOKED_AT = ("context", "observed", "entity", "entity_mask")
 NOT_DRAWN = frozenset({"hidden_channels", "coarse"})
 """Disturbances that are the same in every case by definition."""
 
@@ -90,7 +91,8 @@ def _drawn_alike(data: TaskData, scenario: Scenario, clean: Batch, whole: Batch)
 
 def _cases(subject: Subject, scenario: Scenario) -> Batch:
     cases = subject.small.test_cases(scenario, subject.context)
-    return cases.using("context").gather(spread_with_ends(len(cases), CASES))
+    names = LOOKED_AT if subject.task.kind == "panel" else ("context",)
+    return cases.using(*names).gather(spread_with_ends(len(cases), CASES))
 
 
 def _apply(data: TaskData, scenario: Scenario, batch: Batch) -> Batch:
@@ -98,8 +100,8 @@ def _apply(data: TaskData, scenario: Scenario, batch: Batch) -> Batch:
 
 
 def _same(one: Batch, other: Batch) -> bool:
-    """Whether contexts and masks are equal to the last bit."""
-    if ("observed" in one) != ("observed" in other):
-        return False
-    names = ["context", *(["observed"] if "observed" in one else [])]
-    return all(torch.equal(one[name], other[name]) for name in names)
+    """Whether all that a model may look at is equal to the last bit."""
+    names = [name for name in LOOKED_AT if name in one]
+    return set(names) == {name for name in LOOKED_AT if name in other} and all(
+        torch.equal(one[name], other[name]) for name in names
+    )

@@ -20,6 +20,7 @@ from tsbench import atomic, registry
 from tsbench.contracts import InputError, Result, Suite, SuiteEntry
 from tsbench.contracts.result import SCORES_FILE
 from tsbench.evaluation.record import find_results, read_result, read_table
+from tsbench.folders import runs_folder
 
 from .code import code_hash, roots
 from .job import Job, adapter_module
@@ -119,21 +120,31 @@ def stale(suite: Suite) -> list[Stale]:
     if not root.is_dir():
         return []
     confirmed = _read_confirmed(root)
-    found = []
+    found, hashes = [], {}
     for folder in find_results(root):
         result = read_result(folder)
-        now = current_code(result)
+        now = current_code(result, hashes)
         known = {result.provenance.code, *confirmed.get(_confirmed_key(folder, result), [])}
         if now not in known:
             found.append(Stale(folder, result, now))
     return found
 
 
-def current_code(result: Result) -> str:
-    """Hash of the code that would make this Result now."""
+def current_code(result: Result, known: dict[tuple[str, ...], str] | None = None) -> str:
+    """Hash of the code that would make this Result now.
+
+    Args:
+        result: the record.
+        known: hashes found before, by modules; a Result of the same modules takes its hash from there, and a
+            new one is added.
+    """
     adapters = [adapter_module(name) for name in result.task.recipe]
     model = f"{registry.model_folder(result.model.name).package}.model"
-    return code_hash([*roots(registry.task(result.task.name).kind), *adapters, model])
+    modules = (*roots(registry.task(result.task.name).kind), *adapters, model)
+    known = {} if known is None else known
+    if modules not in known:
+        known[modules] = code_hash(modules, cache_file=runs_folder() / ".code.json")
+    return known[modules]
 
 
 def confirmed_at(folder: Path, result: Result) -> str | None:
