@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tsbench.contracts import InputError, JobFailed
 
-from . import maps
+from . import maps, panels
 from .borders import borders
 from .keys import keys
 from .leakage import future, training
@@ -37,6 +37,17 @@ OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
 """Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
 
 
+OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
+    "future": panels.targets,
+    "training": panels.training,
+    "borders": panels.borders,
+    "scale": panels.scale,
+    "metrics": panels.metrics,
+}
+"""Checks of a panel task, whose samples have a target of their own and targets of periods before."""
+OF_KIND = {"field": OF_MAPS, "panel": OF_PANELS}
+
+
 def audit(subject: Subject) -> Iterator[Finding]:
     """Run every check; one that stumbles has failed, and stops no other.
 
@@ -45,7 +56,7 @@ def audit(subject: Subject) -> Iterator[Finding]:
         for finding in audit(open_subject("etth1-96")):
             print(finding.name, finding.passed, finding.faults)
     """
-    for name, check in (OF_MAPS if subject.task.kind == "field" else CHECKS).items():
+    for name, check in OF_KIND.get(subject.task.kind, CHECKS).items():
         try:
             yield check(subject)
         except (InputError, JobFailed) as error:
