@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsbench import registry
-from tsbench.contracts import InputError
+from tsbench.contracts import FieldLayout, InputError, Task
 from tsbench.data.adapter import BuildRequest
 from tsbench.data.prepare import prepare
 from tsbench.data.store import open_store
@@ -637,6 +637,11 @@ def test_a_folder_needs_one_table(campus, small_images):
 # ---- tasks of families ----
 
 
+def layout(task: Task) -> FieldLayout:
+    assert task.field is not None
+    return task.field
+
+
 def test_published_grey_values_are_a_task_of_their_own(seer_folder, urban_folder, small_images):
     prepare("radiomapseer/dpm", seer_folder, processes=1)
     plane = registry.task("radiomapseer/dpm")
@@ -644,11 +649,12 @@ def test_published_grey_values_are_a_task_of_their_own(seer_folder, urban_folder
     volume = registry.task("urbanradio3d/demo")
 
     assert (plane.name, plane.dataset, plane.view) == ("radiomapseer-dpm", "radiomapseer-dpm", "field")
-    assert plane.field.target == volume.field.target == ("grey",)
+    assert layout(plane).target == layout(volume).target == ("grey",)
     assert plane.normalisation == "none"
     assert "ssim_grey" in plane.metrics
     assert volume.view == "volume"
     moved = plane.grids("robustness")[0].disturbance
+    assert moved is not None
     assert moved.levels == (1, 3, 6)  # cells of 1 m
 
 
@@ -656,8 +662,8 @@ def test_areas_of_geo2sigmap_are_a_task_in_decibels(areas, small_images):
     prepare("geo2sigmap/made", areas)
     task = registry.task("geo2sigmap/made")
 
-    assert task.field.target == ("path_gain",)
-    assert task.field.environment == ("carrier_frequency", "mast_height")
+    assert layout(task).target == ("path_gain",)
+    assert layout(task).environment == ("carrier_frequency", "mast_height")
     assert task.normalisation == "zscore"
 
 
@@ -679,7 +685,7 @@ def test_measurements_are_a_task_that_is_told_what_the_folder_knows(campus, smal
     batch = cases.gather(torch.arange(len(cases)))
 
     assert task.dataset == "radio_maps-tiny-analytic"
-    assert task.field.context == ("building_height", "transmitter", "log_distance", "rss")
+    assert layout(task).context == ("building_height", "transmitter", "log_distance", "rss")
     assert sorted(set(batch["position"][:, 2].tolist())) == [24, 30]
     assert set(batch["environment"][:, 0].tolist()) == {3640}
     assert not (batch["observed"][:, 3] & batch["valid"][:, 0]).any()
@@ -695,5 +701,5 @@ def test_measurements_are_a_task_that_is_told_what_the_folder_knows(campus, smal
     (campus / "buildings.geojson").unlink()
     prepare("radio_measurements/campus", campus, fresh=True)
     unaware = registry.task("radio_measurements/campus")
-    assert unaware.field.context == ("rss",)
-    assert not unaware.field.position
+    assert layout(unaware).context == ("rss",)
+    assert not layout(unaware).position
