@@ -5,7 +5,8 @@ say. A test that needs a file which is not there is skipped with the reason; wit
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,20 @@ def own_folders(monkeypatch, tmp_path, stores_root) -> None:
     monkeypatch.setenv("TSBENCH_DATA", str(stores_root))
     monkeypatch.setenv("TSBENCH_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("TSBENCH_DATA_SOURCE", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sources_parsed_once() -> Iterator[None]:
+    """Syntax trees of sources are written out once a session.
+
+    A run remembers them in its folder of runs, which each test has of its own: without this, most of what a test
+    of a small run takes is the hash of the code. What a source says decides, so that a changed one is read anew.
+    """
+    from tsbench.jobs import code
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "syntax", cache(code.syntax))
+        yield
 
 
 @pytest.fixture

@@ -98,6 +98,6 @@ def planting_of(factors: np.ndarray, weeks: int, random: np.random.Generator) ->
 
 
 def _mean(factors: np.ndarray, weights: dict[str, float], weeks: slice) -> np.ndarray:
-    return sum(weight * factors[FACTORS.index(name), :, weeks] for name, weight in weights.items()).mean(
-        axis=1
-    )
+    """Weighted factors, mean over weeks, shape (year, place)."""
+    parts = [weight * factors[FACTORS.index(name), :, weeks] for name, weight in weights.items()]
+    return np.sum(parts, axis=0).mean(axis=1)

@@ -11,7 +11,8 @@ from tsbench.data.adapter import BuildRequest
 from tsbench.radio.path_loss import uma_prior
 
 from ..radio_maps.draw import ROOF_MAST
-from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
+from ..radio_maps.family import own_maps_task
+from ..radio_maps.layout import Frame, Samples, field_dataset
 from ..radio_maps.propagation.analytic import NAME, path_gains
 from ..radio_maps.propagation.antenna import Transmitter
 from ..radio_maps.propagation.maps import NO_SIGNAL, Grid, Propagation
@@ -25,7 +26,7 @@ MAPS = {"path_gain": "path_gain.npy", "rss": "rss.npy"}
 SPLITS = (*["train"] * 8, "validation", "test-regular")
 """Parts of the areas whose number ends with 0, 1, … 9."""
 
-task = no_task
+task = own_maps_task
 
 
 def build(request: BuildRequest) -> "xr.Dataset":

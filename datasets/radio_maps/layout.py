@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tsbench.contracts import InputError, Task
-
 from .propagation.maps import NO_SIGNAL
 from .scenes.scene import cell_centres
 
@@ -141,15 +139,6 @@ def field_dataset(frame: Frame, samples: Samples) -> "xr.Dataset":
     )
     attributes = {"cell_size_m": float(frame.cell), **samples.attributes}
     return xr.Dataset(variables, coordinates, attributes)
-
-
-def no_task(name: str) -> Task:
-    """Families of maps have stores, and no task of their own.
-
-    Raises:
-        InputError: always.
-    """
-    raise InputError(f"'{name}' is a data set of maps; no task is declared on it")
 
 
 def _values(name: str, values: np.ndarray) -> np.ndarray:

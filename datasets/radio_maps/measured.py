@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ANTENNA_COLUMNS = ("PCI", "latitude", "longitude", "height")
+FREQUENCY = "frequency"
+"""Optional column of the antennas' table: the carrier in MHz."""
 
 
 def measured_dataset(
@@ -36,7 +38,8 @@ def measured_dataset(
     Args:
         name: of the data set.
         points: measurements.
-        asked: `cell`, `block`, `folds`, `seed`, `receiver`, and with buildings `default_height`.
+        asked: `cell`, `block`, `folds`, `seed`, `receiver`, with buildings `default_height`, and with
+            antennas `carrier` (MHz), of those whose table does not say it.
         buildings: file of footprints.
         antennas: table of the base stations' positions.
 
@@ -79,11 +82,13 @@ def measured_dataset(
         stacked["outdoor"] = np.repeat(outdoor[None], count, axis=0)
     position = np.full((count, 3), np.nan)
     if antennas is not None:
-        places = _antennas(antennas, points, shape, asked["cell"])
+        places = _antennas(antennas, points, shape, asked)
         missing = sorted(set(labels["base_station"]) - set(places))
         if missing:
             raise InputError(f"{antennas} has no antenna of the base station '{missing[0]}'")
-        position = np.array([places[station] for station in labels["base_station"]])
+        known = np.array([places[station] for station in labels["base_station"]])
+        position = known[:, :3]
+        labels |= {"mast_height": list(known[:, 2]), "carrier_frequency": list(known[:, 3])}
     shared = {
         "split": ["test-regular"] * count,
         "style": ["measured"] * count,
@@ -121,15 +126,19 @@ def _heights(points: Points, shape: tuple[int, int], asked: Mapping[str, Any], p
 
 
 def _antennas(
-    path: Path, points: Points, shape: tuple[int, int], cell: float
-) -> dict[str, tuple[float, float, float]]:
-    """Base station → position in metres around the middle of the raster."""
+    path: Path, points: Points, shape: tuple[int, int], asked: Mapping[str, Any]
+) -> dict[str, tuple[float, float, float, float]]:
+    """Base station → position in metres around the middle of the raster, and carrier in MHz."""
     import pandas as pd
 
+    cell = asked["cell"]
     try:
         table = pd.read_csv(path, dtype={"PCI": str}, keep_default_na=False)
         numbers = table.loc[:, list(ANTENNA_COLUMNS[1:])].astype(np.float64).to_numpy()
         stations = table["PCI"].tolist()
+        carrier = np.full(len(table), float(asked["carrier"]))
+        if FREQUENCY in table:
+            carrier = table[FREQUENCY].astype(np.float64).to_numpy()
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0][:150]
         raise InputError(f"{path} must have the columns {', '.join(ANTENNA_COLUMNS)}: {reason}") from error
@@ -144,6 +153,11 @@ def _antennas(
             f"{path}, line {wrong[0] + 2}: the antenna is outside of the map, or not above the ground"
         )
     return {
-        station: (float(east[row] - middle[0]), float(north[row] - middle[1]), float(numbers[row, 2]))
+        station: (
+            float(east[row] - middle[0]),
+            float(north[row] - middle[1]),
+            float(numbers[row, 2]),
+            float(carrier[row]),
+        )
         for row, station in enumerate(stations)
     }

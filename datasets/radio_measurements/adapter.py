@@ -8,7 +8,7 @@ from tsbench import registry
 from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest
 
-from ..radio_maps.layout import no_task
+from ..radio_maps.family import measured_task
 from ..radio_maps.measured import measured_dataset
 from ..radio_maps.measurements import read_points
 
@@ -19,7 +19,7 @@ ANTENNAS = "antennas.csv"
 BUILDINGS = ("buildings.osm", "buildings.xml", "buildings.json", "buildings.geojson")
 WIDE = "-blocks200"
 
-task = no_task
+task = measured_task
 
 
 def read_source(name: str, files: Mapping[str, Path]) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -9,7 +9,7 @@ from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest
 
 from ..radio_maps.draw import draw_transmitters, grid_of
-from ..radio_maps.layout import no_task
+from ..radio_maps.family import own_scene_task
 from ..radio_maps.propagation.llvm import usable_variant
 from ..radio_maps.scenes.footprints import Extract, read_extract
 from ..radio_maps.simulate import simulate
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".osm", ".xml", ".json", ".geojson")
 
-task = no_task
+task = own_scene_task
 
 
 def read_source(name: str, files: Mapping[str, Path]) -> tuple[dict[str, Any], dict[str, Path]]:

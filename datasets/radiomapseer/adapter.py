@@ -10,8 +10,9 @@ from tsbench import registry
 from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest, Part
 
+from ..radio_maps.family import own_maps_task
 from ..radio_maps.images import images_below, numbers_of, read_frames, require_some, split_of
-from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
+from ..radio_maps.layout import Frame, Samples, field_dataset
 from ..radio_maps.scenes.scene import cell_centres
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ HEIGHT = 1.5
 """Metres of receivers and transmitters."""
 NAMED = "MAP_TRANSMITTER.png"
 
-task = no_task
+task = own_maps_task
 
 
 def read_source(name: str, files: Mapping[str, Path]) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -9,8 +9,9 @@ import numpy as np
 from tsbench.contracts import InputError
 from tsbench.data.adapter import BuildRequest, Part
 
+from ..radio_maps.family import own_maps_task
 from ..radio_maps.images import images_below, numbers_of, read_frames, require_some, split_of
-from ..radio_maps.layout import Frame, Samples, field_dataset, no_task
+from ..radio_maps.layout import Frame, Samples, field_dataset
 from ..radio_maps.scenes.scene import cell_centres
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NAMED = "MAP_X_Y.png"
 Key = tuple[int, int, int]
 """Map, row from the bottom, column from the left."""
 
-task = no_task
+task = own_maps_task
 
 
 def parts(request: BuildRequest) -> list[Part]:

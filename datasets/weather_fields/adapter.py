@@ -1,9 +1,9 @@
 """Builds the weather of an imaginary planet, some members at a time, in the names of WeatherBench 2.
 
 Data variables are (member, time, latitude, longitude), every 6 hours; latitudes ascend. The coordinate
-`split` of a member says to which part it belongs: `train`, `validation`, `test`, `forcing` (a stronger contrast
-between equator and poles) or `orography` (the same hills elsewhere). A member depends on its label, its number
-there and the seed alone.
+`split` of a member says to which part it belongs: `train`, `validation`, `test`, `forcing` (a stronger
+contrast between equator and poles) or `orography` (the same hills elsewhere). A member depends on its
+label, its number there and the seed alone.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,10 @@
 """A Fourier neural operator on the sphere, rolled out step by step.
 
-Li et al., "Fourier Neural Operator for Parametric Partial Differential Equations", ICLR 2021 (arXiv 2010.08895):
-a linear map of the lowest Fourier modes beside a pointwise one, as the spherical operators of Bonev et al. (ICML
-2023, arXiv 2306.03838) have it with harmonics. Rows are continued over the poles and down the other side (the
-double Fourier sphere of Merilees 1973), so that a field is periodic in both directions and no pole is an edge.
+Li et al., "Fourier Neural Operator for Parametric Partial Differential Equations", ICLR 2021 (arXiv
+2010.08895): a linear map of the lowest Fourier modes beside a pointwise one, as the spherical operators of
+Bonev et al. (ICML 2023, arXiv 2306.03838) have it with harmonics. Rows are continued over the poles and
+down the other side (the double Fourier sphere of Merilees 1973): a field is periodic in both directions,
+and no pole is an edge.
 """
 
 from dataclasses import dataclass

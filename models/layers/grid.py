@@ -60,8 +60,8 @@ class GridForecaster(NeuralForecaster):
         self.register_buffer("spread", torch.ones(len(shape.channels)))
         if type(self).states_only and shape.targets != shape.channels:
             raise InputError(
-                f"{type(self).__name__} rolls out the channels that it reads ({', '.join(shape.channels)}); the "
-                f"task asks for {', '.join(shape.targets)}"
+                f"{type(self).__name__} rolls out the channels that it reads ({', '.join(shape.channels)}); "
+                f"the task asks for {', '.join(shape.targets)}"
             )
 
     states_only: ClassVar[bool] = True
@@ -107,7 +107,7 @@ class GridForecaster(NeuralForecaster):
         """Fit the spread of the increments, then train."""
         if self.settings_loss(source) not in LOSSES:
             raise InputError(f"{type(self).__name__} trains with the losses {', '.join(LOSSES)}")
-        if init is None and self.states_only:
+        if init is None:
             self.spread.copy_(spread_of_increments(source))
         return super().fit(source, init)
 
@@ -128,7 +128,8 @@ def area_loss(
     """Mean error over steps, channels and area; `reduction` sum: summed over the samples.
 
     Args:
-        forecast, target: shape (sample, lead_time, channel, latitude, longitude).
+        forecast: shape (sample, lead_time, channel, latitude, longitude).
+        target: same shape.
         spread: units of each channel, shape (channel,).
         static: shape (sample, static, latitude, longitude), the sine of the latitude last.
         loss: name of `LOSSES`.
@@ -170,7 +171,8 @@ def pad_sphere(values: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
 
     Args:
         values: shape (..., latitude, longitude); an even number of longitudes.
-        rows, columns: of padding on each side.
+        rows: of padding on each side.
+        columns: of padding on each side.
 
     Returns:
         Shape (..., latitude + 2 rows, longitude + 2 columns).

@@ -73,6 +73,7 @@ class PanelBoosting(nn.Module):
     fits: ClassVar[Fits] = "task"
     views: ClassVar[tuple[str, ...]] = ("panel",)
     uses: ClassVar[frozenset[str]] = PanelFeatures.uses
+    trees: torch.Tensor
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:

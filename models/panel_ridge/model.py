@@ -41,25 +41,21 @@ class PanelRidge(nn.Module):
     fits: ClassVar[Fits] = "task"
     views: ClassVar[tuple[str, ...]] = ("panel",)
     uses: ClassVar[frozenset[str]] = PanelFeatures.uses
+    mean: torch.Tensor
+    spread: torch.Tensor
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
         super().__init__()
         chosen = hyperparameters or Hyperparameters()
         self.features = PanelFeatures(shape, chosen.block, chosen.reads)
-        self._hold(
-            *(torch.zeros(0, dtype=torch.float64) for _ in range(3)), torch.zeros((), dtype=torch.float64)
-        )
+        empty = torch.zeros(0, dtype=torch.float64)
+        self._hold(empty, empty, empty, torch.zeros((), dtype=torch.float64))
 
     def resize(self, sizes: Mapping[str, torch.Size]) -> None:
         """Make room for the features of a file of weights; `sizes`: of its tensors, by name."""
-        own = self.state_dict()
-        self._hold(
-            *(
-                own[name].new_zeros(sizes.get(name, own[name].shape))
-                for name in ("weight", "mean", "spread", "bias")
-            )
-        )
+        made = {name: one.new_zeros(sizes.get(name, one.shape)) for name, one in self.state_dict().items()}
+        self._hold(made["weight"], made["mean"], made["spread"], made["bias"])
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from tsbench.contracts import TaskShape
 from tsbench.training.module import NeuralForecaster
@@ -62,6 +63,9 @@ class SampleUNet(NeuralForecaster):
         self.spread = chosen.spread
         widths = [chosen.width * 2**level for level in range(chosen.levels)]
         self.net = PlainUNet(3, 1, widths, [STEP] * (chosen.levels - 1), norm="batch")
+        # A fit begins at the smooth map.
+        for parameter in self.net.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Forecast, shape (sample, 1, y, x)."""

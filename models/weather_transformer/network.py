@@ -2,8 +2,8 @@
 
 An encoder, a processor and heads as in Aurora (Bodnar et al. 2024, arXiv 2405.13063) at a thousandth of its
 size: a strided convolution makes tokens of 2 × 2 points, and blocks attend within windows (Liu et al. 2021,
-Swin, arXiv 2103.14030). Windows are shifted in longitude alone, around the globe, so that no token needs a mask;
-every other block has windows that span all latitudes, since none is shifted across the rows.
+Swin, arXiv 2103.14030). Windows are shifted in longitude alone, around the globe, so that no token needs a
+mask; every other block has windows that span all latitudes, since none is shifted across the rows.
 """
 
 import torch
@@ -120,7 +120,7 @@ class Head(nn.Module):
 
 
 def _window(number: int, window: tuple[int, int], tall: tuple[int, int]) -> tuple[tuple[int, int], int]:
-    """Window and shift of a block: wide, tall, wide and shifted by half, tall and shifted by half, …"""
+    """Window and shift of a block: wide, tall, wide shifted by half, tall shifted by half, again."""
     chosen = tall if number % 2 else window
     return chosen, chosen[1] // 2 if number % 4 > 1 else 0
 

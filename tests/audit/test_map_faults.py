@@ -64,7 +64,7 @@ def test_given_cells_that_are_scored_are_seen(data, monkeypatch):
 
     monkeypatch.setattr(FieldCases, "gather_truth", wrong)
 
-    assert any("sees its target" in fault for fault in maps.targets(subject(data)).faults)
+    assert any("sees its target" in fault for fault in maps.future(subject(data)).faults)
 
 
 def test_a_scale_of_all_maps_is_found(data):

@@ -1,4 +1,4 @@
-"""Faults planted into a task on a panel are each found, by the checks that they concern alone."""
+"""The audit of a panel task finds what is planted, and nothing in what is right."""
 
 from dataclasses import replace
 
@@ -7,152 +7,101 @@ import pytest
 import torch
 
 from tsbench import registry
-from tsbench.contracts import Forecast
-from tsbench.data.panel import data as panel_data
-from tsbench.data.panel import disturbances
+from tsbench.audit import panels
+from tsbench.audit.checks import audit
+from tsbench.audit.subject import Subject, subject_of
+from tsbench.contracts import Provenance, Task
 from tsbench.data.panel.arrays import PanelArrays
 from tsbench.data.panel.cases import PanelCases
 from tsbench.data.panel.data import PanelData
-from tsbench.data.prepare import prepare
-from tsbench.data.store import open_store, read_provenance
-from tsbench.evaluation.metrics import panel, panel_percentage
+from tsbench.datasets.crop_yield.simulation import simulate
+from tsbench.evaluation.metrics import panel as panel_metrics
+
+STORE = simulate(24, 2, 1999, 0)
 
 
-class Peeking:
-    """Reads the answer."""
-
-    fits = "none"
-    uses = frozenset({"context", "target"})
-    views = ("panel",)
-
-    def __init__(self, shape, hyperparameters=None) -> None:
-        pass
-
-    def predict(self, batch, *, realizations=None, generator=None) -> Forecast:
-        return Forecast(batch["target"].clone())
+def opened(**layout) -> PanelData:
+    declared = registry.task("crop-corn-2002-small").model_dump(mode="json")
+    declared["split"] |= {"train": [1990, 1996], "validation": [1997, 1998], "test": [1999, 1999]}
+    declared["panel"] |= layout
+    task = Task.model_validate(declared | {"name": "crop-1999"})
+    assert task.panel is not None
+    made = Provenance(
+        dataset="x", adapter="csv", generator_version=1, parameters={}, size="full", seed=0, files={}
+    )
+    return PanelData.of(task, PanelArrays(task.dataset, STORE, task.panel), made)
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A small network of base stations: its store and provenance."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TSBENCH_DATA", str(tmp_path_factory.mktemp("stores")))
-    path = prepare("base_station_energy", size="tiny")
-    patch.undo()
-    return open_store(path), read_provenance(path)
+def subject(**layout) -> Subject:
+    return subject_of(opened(**layout), ["last_year", "county_trend", "panel_ridge"])
 
 
-@pytest.fixture
-def opened(tiny):
-    """The task on hours of known stations; `opened(**changes of the task)`."""
-
-    def open_(**changes) -> PanelData:
-        store, provenance = tiny
-        name = {"name": "energy-tried"} if changes else {}  # a published task never changes
-        task = registry.task("energy-hours").model_copy(update=name | changes)
-        return PanelData.of(task, PanelArrays("base_station_energy", store, task.panel), provenance)
-
-    return open_
+@pytest.mark.slow
+@pytest.mark.parametrize("official", [False, True])
+def test_a_sound_task_passes_every_check(official):
+    found = {one.name: one.faults for one in audit(subject(official=official))}
+    assert set(found) >= {"future", "training", "borders", "scale", "metrics", "disturbances", "batch size"}
+    assert not any(found.values()), found
 
 
-def test_a_sound_task_passes(opened, failing):
-    assert failing(opened(), "site_linear", "energy_physical") == {}
+def test_a_past_target_that_is_the_samples_own_is_found(monkeypatch):
+    right = PanelCases._past
+
+    def wrong(self, rows):
+        return torch.cat([right(self, rows)[:, :-1], self._targets(rows)[:, None]], dim=1)
+
+    monkeypatch.setattr(PanelCases, "_past", wrong)
+    assert any(
+        "last_year" in fault and "sees its target" in fault for fault in panels.future(subject()).faults
+    )
+    assert any("not those of the periods before" in fault for fault in panels.borders(subject()).faults)
 
 
-def test_a_normalised_task_passes(opened, failing):
-    task = registry.task("energy-hours")
-    layout = task.panel.model_copy(update={"static_normalisation": "zscore"})
-
-    assert failing(opened(normalisation="zscore", panel=layout), "site_mean") == {}
-
-
-def test_a_model_that_reads_the_answer_is_found(opened, failing):
-    assert "future" in failing(opened(), Peeking)
+def test_a_scale_of_all_years_is_found(monkeypatch):
+    right = PanelData._fit_scale
+    assert panels.training(subject()).passed
+    monkeypatch.setattr(PanelData, "_fit_scale", lambda self: _of_all(self, right))
+    found = panels.training(subject())
+    assert any("normalisation of the context depends on the test part" in fault for fault in found.faults)
+    assert not panels.scale(subject()).passed
 
 
-def test_normalising_with_the_test_part_is_found(monkeypatch, opened, failing):
-    """The target is scaled by all rows in place of the training rows."""
-    fit, whole = panel_data._fit, {}
-
-    def of_all(values, kind):
-        return fit(whole["target"][:, None] if values.shape[-1] == 1 else values, kind)
-
-    opening = PanelData.of.__func__
-
-    def of(cls, task, arrays, provenance):
-        whole["target"] = arrays.target
-        return opening(cls, task, arrays, provenance)
-
-    monkeypatch.setattr(panel_data, "_fit", of_all)
-    monkeypatch.setattr(PanelData, "of", classmethod(of))
-
-    assert set(failing(opened(normalisation="zscore"), "site_mean")) == {"scale", "training"}
+def _of_all(data: PanelData, fit):
+    layout = data.arrays.layout.model_copy(update={"official": True})
+    arrays = PanelArrays(data.arrays.name, data.arrays.opened, layout)
+    return fit(replace(data, arrays=arrays))
 
 
-def test_a_test_sample_in_the_training_part_is_found(monkeypatch, opened, failing):
-    windows = PanelData.windows
+def test_samples_that_were_trained_on_are_found_in_the_test_part(monkeypatch):
+    right = PanelData.windows
 
-    def too_many(self, split, context):
-        cases = windows(self, split, context)
-        if split == "train":
-            more = windows(self, "test", context).rows[:1]
-            cases = replace(cases, rows=torch.cat([cases.rows, more]))
-        return cases
+    def wrong(self, split, context):
+        return right(self, "train" if split == "test" else split, context)
 
-    monkeypatch.setattr(PanelData, "windows", too_many)
-
-    assert "borders" in failing(opened(), "energy_physical")
+    data = subject()
+    monkeypatch.setattr(PanelData, "windows", wrong)
+    faults = panels.borders(data).faults
+    assert any("the test part holds row" in fault and "'train'" in fault for fault in faults)
 
 
-def test_a_lost_training_sample_is_found(monkeypatch, opened, failing):
-    windows = PanelData.windows
-
-    def too_few(self, split, context):
-        cases = windows(self, split, context)
-        return replace(cases, rows=cases.rows[:-1]) if split == "train" else cases
-
-    monkeypatch.setattr(PanelData, "windows", too_few)
-
-    assert set(failing(opened(), "energy_physical")) == {"borders"}
+def test_a_state_that_is_held_out_must_not_be_trained_on(monkeypatch):
+    data = subject()
+    labels = data.own._labels.copy()
+    labels[STORE["year"].values == 1995] = "train"
+    monkeypatch.setitem(data.own.__dict__, "_labels", labels)
+    assert any("state state-2, which is held out" in fault for fault in panels.borders(data).faults)
 
 
-def test_targets_of_other_rows_are_found(monkeypatch, opened, failing):
+def test_a_wrong_formula_is_found(monkeypatch):
     monkeypatch.setattr(
-        PanelCases, "_targets", lambda self, rows: self.arrays.target[rows - 1][..., None].float()
+        panel_metrics,
+        "METRICS",
+        (replace(panel_metrics.R2, combine=lambda sums: -sums[0]), panel_metrics.R2_OFFICIAL),
     )
-
-    assert "borders" in failing(opened(), "energy_physical")
-
-
-def test_another_formula_of_a_metric_is_found(monkeypatch, opened, failing):
-    halved = replace(
-        panel_percentage.MAPE,
-        statistic=lambda f, y, scale: (50 * (f - y).abs() / y, torch.ones_like(y)),
-    )
-    monkeypatch.setattr(panel, "METRICS", (halved, panel_percentage.WEIGHTED_MAPE))
-
-    assert set(failing(opened(), "energy_physical")) == {"metrics"}
+    assert any(fault.startswith("r2 is") for fault in panels.metrics(subject()).faults)
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.2])
-def test_noise_of_another_size_is_found(monkeypatch, opened, failing, factor):
-    noise = disturbances.DISTURBANCES["entity_noise"]
-
-    def wrong(batch, generators, level, options, scale):
-        return noise(batch, generators, factor * level, options, scale)
-
-    monkeypatch.setitem(disturbances.DISTURBANCES, "entity_noise", wrong)
-
-    assert set(failing(opened(), "energy_physical")) == {"disturbances"}
-
-
-def test_noise_that_depends_on_the_batch_is_found(monkeypatch, opened, failing):
-    noise = disturbances.DISTURBANCES["entity_noise"]
-
-    def first_case(batch, generators, level, options, scale):
-        again = [np.random.default_rng(place) for place in range(len(generators))]
-        return noise(batch, again, level, options, scale)
-
-    monkeypatch.setitem(disturbances.DISTURBANCES, "entity_noise", first_case)
-
-    assert set(failing(opened(), "energy_physical")) == {"batch size", "disturbances"}
+def test_the_store_is_left_as_it_was():
+    before = STORE["corn_yield"].values.copy()
+    panels.future(subject())
+    np.testing.assert_array_equal(STORE["corn_yield"].values, before)

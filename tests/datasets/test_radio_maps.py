@@ -5,14 +5,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tsbench import registry
-from tsbench.contracts import InputError
+from tsbench.contracts import FieldLayout, InputError, Task
 from tsbench.data.adapter import BuildRequest
 from tsbench.data.prepare import prepare
 from tsbench.data.store import open_store
+from tsbench.data.task_data import TaskData
 from tsbench.datasets.radio_maps import adapter
 from tsbench.datasets.radio_maps.draw import draw_scene, scenes_of
 from tsbench.datasets.radio_maps.images import images_below, numbers_of, read_frames, split_of
@@ -632,9 +634,72 @@ def test_a_folder_needs_one_table(campus, small_images):
         prepare("radio_measurements/campus", campus)
 
 
-@pytest.mark.parametrize(
-    "name", ["radio_scenes", "radiomapseer", "urbanradio3d", "geo2sigmap", "radio_measurements"]
-)
-def test_families_of_maps_say_that_they_have_no_task(name):
-    with pytest.raises(InputError, match="no task is declared on it"):
-        registry.task(f"{name}/mine")
+# ---- tasks of families ----
+
+
+def layout(task: Task) -> FieldLayout:
+    assert task.field is not None
+    return task.field
+
+
+def test_published_grey_values_are_a_task_of_their_own(seer_folder, urban_folder, small_images):
+    prepare("radiomapseer/dpm", seer_folder, processes=1)
+    plane = registry.task("radiomapseer/dpm")
+    prepare("urbanradio3d/demo", urban_folder[0], processes=1)
+    volume = registry.task("urbanradio3d/demo")
+
+    assert (plane.name, plane.dataset, plane.view) == ("radiomapseer-dpm", "radiomapseer-dpm", "field")
+    assert layout(plane).target == layout(volume).target == ("grey",)
+    assert plane.normalisation == "none"
+    assert "ssim_grey" in plane.metrics
+    assert volume.view == "volume"
+    moved = plane.grids("robustness")[0].disturbance
+    assert moved is not None
+    assert moved.levels == (1, 3, 6)  # cells of 1 m
+
+
+def test_areas_of_geo2sigmap_are_a_task_in_decibels(areas, small_images):
+    prepare("geo2sigmap/made", areas)
+    task = registry.task("geo2sigmap/made")
+
+    assert layout(task).target == ("path_gain",)
+    assert layout(task).environment == ("carrier_frequency", "mast_height")
+    assert task.normalisation == "zscore"
+
+
+def test_a_member_that_is_not_prepared_has_no_task(small_images):
+    for family in ("radio_scenes", "radiomapseer", "urbanradio3d", "geo2sigmap", "radio_measurements"):
+        with pytest.raises(InputError):
+            registry.task(f"{family}/mine")
+
+
+def test_measurements_are_a_task_that_is_told_what_the_folder_knows(campus, small_images, monkeypatch):
+    monkeypatch.setattr("tsbench.datasets.radio_maps.family.LEARNED_ON", "radio_maps-tiny-analytic")
+    prepare("radio_maps-tiny-analytic", processes=1)
+    prepare("radio_measurements/campus", campus)
+    task = registry.task("radio_measurements/campus")
+    data = TaskData.open(task, "radio_measurements-campus")
+    cases = data.test_cases(task.scenario("regular/dataset=radio_measurements-campus"), 1).using(
+        "target", "observed"
+    )
+    batch = cases.gather(torch.arange(len(cases)))
+
+    assert task.dataset == "radio_maps-tiny-analytic"
+    assert layout(task).context == ("building_height", "transmitter", "log_distance", "rss")
+    assert sorted(set(batch["position"][:, 2].tolist())) == [24, 30]
+    assert set(batch["environment"][:, 0].tolist()) == {3640}
+    assert not (batch["observed"][:, 3] & batch["valid"][:, 0]).any()
+    assert batch["valid"].any()
+    table(
+        campus / "antennas.csv",
+        ["A,36.0015,-78.8980,24,3600", "B,36.0001,-78.8999,30,3690"],
+        "PCI,latitude,longitude,height,frequency",
+    )
+    again = open_store(prepare("radio_measurements/campus", campus, fresh=True))
+    assert set(again["carrier_frequency"].values) == {3600, 3690}
+
+    (campus / "buildings.geojson").unlink()
+    prepare("radio_measurements/campus", campus, fresh=True)
+    unaware = registry.task("radio_measurements/campus")
+    assert layout(unaware).context == ("rss",)
+    assert not layout(unaware).position

@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,12 @@ def serve() -> None:
     import tsbench.cli.main
     import tsbench.jobs.execute
     import tsbench.leaderboard.site.build  # noqa: F401
+    from tsbench.jobs import code
 
     torch.set_num_threads(1)
+    # Each command has a folder of runs of its own, without the digests of the code that an earlier one left.
+    code.syntax = cache(code.syntax)
+    code.code_hash([*code.roots(), "tsbench.models.dlinear.model"])
     for line in sys.stdin:
         with tempfile.TemporaryDirectory() as folder:
             running = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tsbench.contracts import InputError, JobFailed
 
-from . import maps, panels
+from . import maps, panels, rollouts
 from .borders import borders
 from .keys import keys
 from .leakage import future, training
@@ -27,22 +27,18 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
 }
 
 
-OF_MAPS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
-    "future": maps.targets,
-    "training": maps.training,
-    "borders": maps.borders,
-    "scale": maps.scale,
-    "metrics": maps.metrics,
+OF_KIND = {
+    kind: CHECKS
+    | {
+        "future": module.future,
+        "training": module.training,
+        "borders": module.borders,
+        "scale": module.scale,
+        "metrics": module.metrics,
+    }
+    for kind, module in {"field": maps, "panel": panels, "rollout": rollouts}.items()
 }
-"""Checks of a task on maps, which has no future: what is asked is whether a forecast sees its target."""
-OF_PANELS: dict[str, Callable[[Subject], Finding]] = CHECKS | {
-    "future": panels.targets,
-    "training": panels.training,
-    "borders": panels.borders,
-    "scale": panels.scale,
-    "metrics": panels.metrics,
-}
-OF_KIND = {"field": OF_MAPS, "panel": OF_PANELS}
+"""Checks of tasks on no series. Of maps and panels, `future` asks whether a forecast sees its target."""
 
 
 def audit(subject: Subject) -> Iterator[Finding]:

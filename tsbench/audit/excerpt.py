@@ -21,6 +21,7 @@ from tsbench.data.cases import Cases
 from tsbench.data.collection_cases import RollingWindows
 from tsbench.data.field.cases import FieldCases
 from tsbench.data.panel.cases import PanelCases
+from tsbench.data.rollout.windows import GridWindows
 from tsbench.data.sample_data import SampleData
 from tsbench.data.samples import Samples
 from tsbench.data.series_data import SeriesData
@@ -69,6 +70,8 @@ def thin(cases: Cases, wanted: int) -> Cases:
         return replace(cases, origins=cases.origins[chosen])
     if isinstance(cases, RollingWindows):
         return cases.of(chosen)
+    if isinstance(cases, GridWindows):
+        return replace(cases, members=cases.members[chosen], origins=cases.origins[chosen])
     assert isinstance(cases, Samples | FieldCases | PanelCases)
     return replace(cases, rows=cases.rows[chosen])
 

@@ -240,4 +240,6 @@ FORMULAS: dict[str, Formula] = {
     "sse": _sse,
     "se": _se,
     "beam_gain": _beam_gain,
+    "r2": lambda n: 1 - n.mean(_error(n) ** 2) / float(np.var(n.observed[n.mask])),
+    "r2_official": lambda n: 1 - n.mean(_error(n) ** 2) / float(np.mean(n.squared)),
 }

@@ -23,7 +23,7 @@ CASES = 3
 TOLERANCE = 1e-6
 
 
-def targets(subject: Subject) -> Finding:
+def future(subject: Subject) -> Finding:
     """Replace the truth of every cell that is scored, and forecast again: not a bit may change."""
     faults, forecasts = [], 0
     for name, data in subject.data.items():

@@ -15,7 +15,7 @@ from .subject import Finding, Subject
 
 CASES = 24
 LOOKED_AT = ("context", "observed", "entity", "entity_mask")
-NOT_DRAWN = frozenset({"hidden_channels"})
+NOT_DRAWN = frozenset({"hidden_channels", "coarse"})
 """Disturbances that are the same in every case by definition."""
 
 

@@ -24,7 +24,7 @@ LOOKED_AT = 8
 TOLERANCE = 1e-6
 
 
-def targets(subject: Subject) -> Finding:
+def future(subject: Subject) -> Finding:
     """Replace a case's own target and all of later periods, and forecast again: not a bit may change."""
     faults, forecasts = [], 0
     data = _own(subject)
@@ -62,7 +62,7 @@ def training(subject: Subject) -> Finding:
         if one is not None and not (
             torch.equal(one.shift, other.shift) and torch.equal(one.factor, other.factor)
         ):
-            faults.append(f"the normalisation of {name} depends on the test part")
+            faults.append(f"the normalisation of the {name} depends on the test part")
     for candidate in subject.candidates:
         weights, forecast = candidate.fingerprint(subject.model(candidate), data)
         again, other = candidate.fingerprint(candidate.fitted(changed), data)
@@ -92,10 +92,15 @@ def borders(subject: Subject) -> Finding:
             lacking = set(np.flatnonzero(np.isin(labels, [*wanted]) & usable).tolist()) - rows
             if lacking:
                 faults.append(f"the {part} part lacks row {min(lacking)}")
+        for name, values in data.arrays.layout.held_out.items():
+            if np.isin(data.arrays.coordinate(name)[sorted(rows)], values).any():
+                faults.append(f"the {part} part holds samples of {name} {values[0]}, which is held out")
         faults += _value_faults(data, part, subject.context)
+        faults += _history_faults(data, part, subject.context)
         counts.append(str(len(rows)))
     if both := rows_of["test"] & (rows_of["train"] | rows_of["validation"]):
         faults.append(f"row {min(both)} is in the test part and in another")
+    faults += _cell_faults(subject, data, rows_of["train"])
     compared = f"training, validation and test samples of {data.name}: {' + '.join(counts)}, by their labels"
     return Finding("borders", compared, tuple(faults))
 
@@ -205,6 +210,42 @@ def _value_faults(data: PanelData, part: SplitName, context: int) -> Iterator[st
     known = ~stored[:, -steps:].isnan()
     if not np.allclose(given[known], stored[:, -steps:][known], rtol=1e-4, atol=1e-4):
         yield f"the context of the {part} samples does not end with the steps of their rows"
+
+
+def _history_faults(data: PanelData, part: SplitName, context: int) -> Iterator[str]:
+    """A history is of the own place, its periods follow each other, and its targets are those before."""
+    layout = data.arrays.layout
+    if layout.place is None:
+        return
+    place, period = (data.arrays.coordinate(name) for name in (layout.place, layout.period))
+    cases = data.windows(part, context)
+    rows = cases.history[cases.rows].numpy()  # (case, period)
+    if (rows < 0).any() or (place[rows] != place[rows[:, -1:]]).any():
+        yield f"the {part} part holds a history of another place, or with a gap"
+    elif (np.diff(period[rows].astype(np.int64), axis=1) != 1).any():
+        yield f"the {part} part holds a history whose periods do not follow each other"
+    if not layout.past_targets:
+        return
+    batch = cases.using("past_covariates").gather(torch.arange(len(cases)))
+    found = data.scale.target.to_units(batch["past_covariates"].double())[..., 0].numpy()
+    periods = found.shape[1]
+    known = data.arrays.target.numpy()[rows[:, -periods:-1] if periods > 1 else rows[:, -2:-1]]
+    wanted = np.concatenate([known, known[:, -1:]], axis=1) if periods > 1 else known
+    if not np.allclose(found, wanted, rtol=1e-4):
+        yield f"past targets of the {part} part are not those of the periods before"
+
+
+def _cell_faults(subject: Subject, data: PanelData, trained: set[int]) -> Iterator[str]:
+    """A scenario is scored on samples of its cell, none of them trained on."""
+    for scenario in subject.scenarios:
+        if scenario.dataset != data.name:
+            continue
+        found = data.test_cases(scenario, subject.context).rows
+        if trained & set(found.tolist()):
+            yield f"scenario {scenario.key} is scored on samples that were trained on"
+        for name, value in scenario.cell.items():
+            if (data.arrays.coordinate(name)[found.numpy()] != value).any():
+                yield f"scenario {scenario.key} is scored on samples outside of its cell"
 
 
 def _opened_anew(data: PanelData, change: object) -> PanelData:

@@ -24,7 +24,14 @@ from tsbench.training.weights import weights_hash
 from .excerpt import Excerpt, in_memory
 
 PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
-DEFAULT_MODELS = ("last_value", "linear", "dlinear", "site_linear", "energy_physical")
+DEFAULT_MODELS = (
+    *("last_value", "linear", "dlinear"),
+    *("log_distance", "nearest_sample", "unet_2d_small", "unet_3d_small"),
+    *("last_year", "county_trend", "panel_ridge", "cnn_rnn"),
+    *("site_linear", "energy_physical"),
+    *("persistence_grid", "climatology_grid"),
+)
+"""Of each kind of task some that are quick; those that do not apply to a task are left out."""
 TRAINING_CASES, VALIDATION_CASES = 640, 64
 SEQUENCES = 2048
 """Sequences of a fit, at most: a case of a wide task holds several."""
@@ -232,6 +239,8 @@ def _candidates(task: Task, models: Sequence[str | type]) -> tuple[Candidate, ..
                 raise InputError(f"{source.name} does not apply to {task.name}: {reason}")
             continue
         kind = source.load()
+        if not asked and task.view not in ("sequence", "csi", *getattr(kind, "views", ())):
+            continue
         where = f"{source.name} on {task.name}"
         record = getattr(kind, "Hyperparameters", NoHyperparameters)
         training = fill(TrainingSettings, settings.training, f"{where}: training")

@@ -98,6 +98,19 @@ METRICS = {
     "doa_error": MetricWords("DoA error (degrees)"),
     "azimuth_error": MetricWords("Azimuth error (degrees)"),
     "zenith_error": MetricWords("Zenith error (degrees)"),
+    "r2": MetricWords("R²", better="higher"),
+    "r2_official": MetricWords("R² against the training spread", better="higher"),
+    "mape": MetricWords("MAPE"),
+    "weighted_mape": MetricWords("weighted MAPE"),
+    "rmse_ratio": MetricWords("RMSE / spread"),
+    "wb.rmse": MetricWords("RMSE", finish="root"),
+    "wb.mae": MetricWords("MAE"),
+    "wb.bias": MetricWords("Bias", better="nominal", nominal=0.0),
+    "wb.acc": MetricWords("ACC", better="higher"),
+    "wb.wind_vector_rmse": MetricWords("Wind vector RMSE", finish="root"),
+    "wb.crps": MetricWords("CRPS"),
+    "spread_skill": MetricWords("Spread / skill", better="nominal", nominal=1.0),
+    "small_scale_power": MetricWords("Small-scale power", better="nominal", nominal=1.0),
 }
 
 

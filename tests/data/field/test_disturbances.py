@@ -150,9 +150,9 @@ def whole_without_position(data):
 
 
 def test_maps_are_not_disturbed_in_model_space(open_maps):
-    spoiled = conditions("position_error", "metres", [8])
-    spoiled["conditions"]["robustness"][0]["disturbance"]["space"] = "normalised"
-    data = open_maps(**spoiled)
+    wrong = {"name": "position_error", "parameter": "metres", "levels": [8], "space": "normalised"}
+    nowhere = {"not_applicable": "none"}
+    data = open_maps(conditions={"robustness": [{"disturbance": wrong}], "generalisation": nowhere})
 
     with pytest.raises(InputError, match="work in `space: units`"):
         disturbed(data, whole(data))

@@ -116,7 +116,8 @@ def _buildings(heights: np.ndarray) -> np.ndarray:
     rounded = np.round(heights, 2)
     numbers, found = np.zeros(heights.shape, int), 0
     for height in np.unique(rounded[rounded > 0]):
-        patches, count = ndimage.label(rounded == height)
+        patches = np.zeros(heights.shape, np.int32)
+        count = int(ndimage.label(rounded == height, output=patches))  # type: ignore[arg-type]
         numbers = np.where(patches > 0, patches + found, numbers)
         found += count
     return numbers

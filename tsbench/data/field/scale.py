@@ -105,13 +105,15 @@ def fit_scales(
             values = maps.channel(name)
             wide = (values[maps.reached(name)] if name in targets else values).double()
             sums[place] += wide.numel(), float(wide.sum()), float(wide.square().sum())
+    mast = float(torch.cat(masts).mean())
     return {
-        name: _fitted(name, *of_name, float(torch.cat(masts).mean()), kind)
-        for name, of_name in zip(names, sums.tolist(), strict=True)
+        name: _fitted(name, (count, total, squares), mast, kind)
+        for name, (count, total, squares) in zip(names, sums.tolist(), strict=True)
     }
 
 
-def _fitted(name: str, count: float, total: float, squares: float, mast: float, kind: str) -> ChannelScale:
+def _fitted(name: str, sums: tuple[float, float, float], mast: float, kind: str) -> ChannelScale:
+    count, total, squares = sums
     if not count:
         raise ValueError(f"the training part holds no value of '{name}'")
     if not np.isfinite(squares):

@@ -147,18 +147,17 @@ class PanelArrays:
         if not np.array_equal(number, np.round(number)):
             raise InputError(f"'{self.name}': `{self.layout.period}` must number periods by whole numbers")
         place = np.unique(self.coordinate(self.layout.place), return_inverse=True)[1]
-        period = (number - number.min()).astype(np.int64)
-        table = np.full((place.max() + 1, period.max() + periods), -1, np.int64)
-        # Periods before the first stay empty.
-        place_, period_ = place, period + periods - 1
-        table[place_, period_] = rows
+        # As many periods before the first stay empty as a history reaches back.
+        period = (number - number.min()).astype(np.int64) + periods - 1
+        table = np.full((place.max() + 1, period.max() + 1), -1, np.int64)
+        table[place, period] = rows
         if (table >= 0).sum() < len(rows):
-            twice = int(np.flatnonzero(table[place_, period_] != rows)[0])
+            twice = int(np.flatnonzero(table[place, period] != rows)[0])
             what = f"{self.coordinate(self.layout.place)[twice]}, {self.layout.period} {number[twice]:g}"
             raise InputError(f"'{self.name}' holds {what} twice")
         back = np.arange(periods - 1, -1, -1)
-        found = table[place_[:, None], period_[:, None] - back]  # (row, period)
-        return torch.from_numpy(found), (found >= 0).all(axis=1)
+        found = table[place[:, None], period[:, None] - back]  # (row, period)
+        return torch.from_numpy(found), np.all(found >= 0, axis=1)
 
     def _optional(self, field: str) -> torch.Tensor | None:
         if getattr(self.layout, field) is None:

@@ -111,7 +111,8 @@ def _panel(frame: pd.DataFrame, entries: Sequence[str], chosen: tuple[str, Any, 
     )
     lines = (
         alt.Chart(forecast)
-        .mark_line(strokeWidth=1.6)
+        # A single step is no line.
+        .mark_line(strokeWidth=1.6, point=forecast["lead_time"].nunique() == 1)
         .encode(x=x, y=alt.Y("forecast:Q", title=None, scale=scale), color=colour, strokeDash=dash)
     )
     border = alt.Chart(pd.DataFrame({"lead_time": [0.5]})).mark_rule(color=INK, strokeDash=[2, 3]).encode(x=x)

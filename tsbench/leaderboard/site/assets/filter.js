@@ -36,6 +36,7 @@ function applyScope(scope, whole) {
     row.cells[strip].replaceChildren();
   });
   const body = standings.tBodies[0];
+  standings.turn = (standings.turn || 0) + 1; // ends a sort that is under way
   body.append(...rows.map((row, number) => ({ row, place: scope.place[number] }))
     .sort((a, b) => a.place - b.place).map((one) => one.row));
   for (const heading of standings.tHead.rows[0].cells) heading.removeAttribute("aria-sort");

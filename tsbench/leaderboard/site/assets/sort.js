@@ -12,15 +12,34 @@ function compare(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+// Cells that are moved at once. What a browser needs for a sort grows with the cells that it has to style and
+// lay out again: the first rows are in order at once, those below them follow frame by frame.
+const CELLS = 600;
+
 function sortBy(table, column, numeric, descending) {
   const body = table.tBodies[0];
   const rows = Array.from(body.rows, (row) => ({ row, key: keyOf(row.cells[column], numeric) }));
   const known = rows.filter((one) => one.key !== null);
   const empty = rows.filter((one) => one.key === null); // cells without a value stay at the end
   known.sort((a, b) => (descending ? compare(b.key, a.key) : compare(a.key, b.key)));
-  const sorted = document.createDocumentFragment();
-  for (const one of known.concat(empty)) sorted.append(one.row);
-  body.append(sorted);
+  const sorted = known.concat(empty).map((one) => one.row);
+  const turn = (table.turn = (table.turn || 0) + 1);
+  const most = Math.max(8, Math.floor(CELLS / table.tHead.rows[0].cells.length));
+  let place = 0;
+  let next = body.firstElementChild;
+  function move() {
+    if (table.turn !== turn) return; // sorted or narrowed otherwise since
+    for (let moved = 0; place < sorted.length && moved < most; place += 1) {
+      if (sorted[place] === next) {
+        next = next.nextElementSibling;
+      } else {
+        body.insertBefore(sorted[place], next);
+        moved += 1;
+      }
+    }
+    if (place < sorted.length) requestAnimationFrame(move);
+  }
+  move();
 }
 
 function makeSortable(table, announce) {

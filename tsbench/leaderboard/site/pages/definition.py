@@ -2,10 +2,11 @@
 
 from tsbench.contracts import CONDITIONS, NotApplicable, Task
 from tsbench.contracts.conditions import Coordinate, ScenarioGrid
-from tsbench.contracts.split import LabelledSplit, RollingSplit, SeriesSplit
+from tsbench.contracts.split import LabelledSplit, PeriodSplit, RollingSplit, SeriesSplit
 from tsbench.leaderboard.words import metric_words, name_words, value_words
 
 from .. import text
+from .kinds import SPACES, foretold, scored, seen
 
 SCALES = {
     "none": "none",
@@ -16,22 +17,18 @@ SCALES = {
     ),
 }
 SERIES_SCALE = "of each series by itself, by mean and standard deviation of its training part"
-SPACES = {"normalised": "on normalised values", "units": "in physical units"}
 DRAWS = {"once": "drawn once, before training", "each_epoch": "drawn anew in each epoch"}
 
 
 def in_words(task: Task) -> list[tuple[str, str]]:
     """The definition of a task in words, as pairs of a term and what holds."""
     words = [
-        ("Forecast", f"the next {task.horizon} steps; main season {task.period} steps"),
+        ("Forecast", foretold(task)),
         ("Data set", task.dataset),
-        ("Context", f"{_seen(task)}, at most {task.max_context} steps; how many is a choice of the entry"),
-        ("Scored", _scored(task)),
+        ("Context", seen(task)),
+        ("Scored", scored(task)),
         ("Split", _split(task)),
-        (
-            "Normalisation",
-            SERIES_SCALE if task.rolling and task.normalisation == "zscore" else SCALES[task.normalisation],
-        ),
+        ("Normalisation", _scale(task)),
         ("Metrics", ", ".join(_metric(task, metric) for metric in task.metrics)),
         ("Missing values", "refused" if task.missing == "refuse" else "masked, never scored, and counted"),
         *((condition.capitalize(), _condition(task, condition)) for condition in CONDITIONS),
@@ -40,18 +37,17 @@ def in_words(task: Task) -> list[tuple[str, str]]:
     return words + ([("Noise in training", _noise(task))] if task.training_noise else [])
 
 
-def _seen(task: Task) -> str:
-    if task.samples:
-        return f"the array {task.samples.context} of each sample"
-    return "all variables" if task.variables == "all" else ", ".join(task.variables)
-
-
-def _scored(task: Task) -> str:
-    space = SPACES[task.space]
-    if task.samples:
-        return f"the array {task.samples.target}, every sample of the test part, {space}"
-    scored = "all of them" if task.targets == "all" else ", ".join(task.targets)
-    return f"{scored}, every window of the test part, {space}"
+def _scale(task: Task) -> str:
+    if task.rolling and task.normalisation == "zscore":
+        return SERIES_SCALE
+    if task.panel and task.panel.official:
+        return (
+            f"{SCALES[task.normalisation]}; of the context over all rows, test periods too, as its authors do"
+        )
+    if task.rollout and task.rollout.logarithm:
+        names = ", ".join(map(name_words, task.rollout.logarithm))
+        return f"{SCALES[task.normalisation]}; of {names} after the logarithm"
+    return SCALES[task.normalisation]
 
 
 def _split(task: Task) -> str:
@@ -59,6 +55,10 @@ def _split(task: Task) -> str:
     if isinstance(split, LabelledSplit):
         labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
         return f"by the label of a sample: {labels}"
+    if isinstance(split, PeriodSplit):
+        train, validation, test = (_range(one) for one in (split.train, split.validation, split.test))
+        words = f"by {name_words(split.coordinate)}: {train} for training, {validation} for validation, "
+        return words + f"{test} for the test"
     if isinstance(split, SeriesSplit):
         labels = f"{split.train} for training, {split.validation} for validation, {split.test} for the test"
         every = f"every window with {split.shortest_context} values before it, in the test {split.step} apart"
@@ -71,6 +71,11 @@ def _split(task: Task) -> str:
     else:
         train, validation, test = (f"{text.count(share)} rows" for share in shares)
     return f"in order of time: {train} for training, {validation} for validation, {test} for the test"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    first, last = (f"{end:g}" for end in ends)
+    return first if first == last else f"{first} to {last}"
 
 
 def _rolling(split: RollingSplit, task: Task) -> str:
@@ -106,17 +111,17 @@ def _condition(task: Task, condition: str) -> str:
     parts: list[str] = []
     before = ""
     for grid in grids:
-        place = _place(grid)
+        place = _place(grid, "samples" if task.unit.kind == "sample" else "windows")
         # Grids of the same place follow each other: name it once.
         parts.append(_disturbed(grid) if place == before and grid.disturbance else place + _disturbed(grid))
         before = place
     return "; ".join(part.strip() for part in parts)
 
 
-def _place(grid: ScenarioGrid) -> str:
-    words = f"test windows of {grid.dataset}" if grid.dataset else "the test part"
+def _place(grid: ScenarioGrid, cases: str) -> str:
+    words = f"test {cases} of {grid.dataset}" if grid.dataset else "the test part"
     if grid.part:
-        words = f"the part {grid.part}"
+        words = f"the part {name_words(grid.part)}"
     if grid.cells:
         words += f", each cell of {_cells(grid.cells)}"
     if grid.trained:

@@ -27,12 +27,15 @@ from .gallery import TYPICAL, WORST, chosen_cases, chosen_panels
 from .grid_section import grid_figures, grid_tables
 from .scenario_values import ScenarioValues, scenario_values
 from .scenarios import explored
+from .worst import worst_units
 
 MOST_LINES = 6
 """Entries in a figure with lines: the best ones, and always the baseline."""
 MOST_MAPS = 4
 """Entries with heat maps."""
 MOST_SCENARIOS = 12
+LINES = ("sequence", "panel", "grid")
+"""Views whose examples are values in time: of a series, of a place by period, of a point of a grid."""
 WHICH = {TYPICAL: "a typical", WORST: "the worst", "": "one"}
 
 
@@ -72,8 +75,9 @@ def task_context(name: str, task: Task | None, view: View) -> dict[str, Any]:
         "scenarios": None if cells else _scenarios(values, entries, metric),
         "grids": grid_tables(cells, [entry.name for entry in entries], metric_words(metric)),
         "explorer": scenarios_href(name) if explored(view, name) else "",
-        "narrow": task is not None and task.view == "sequence" and not cells,
+        "narrow": task is not None and task.view in LINES and not cells,
         "figures": _figures(view, name, task, entries, values, cells, metric),
+        "worst": worst_units(view, task, name, _best_and_baseline(view, entries, MOST_LINES)),
         "data": _data(task) if task else None,
         "picture": _picture(view, name, task, entries),
     }
@@ -154,7 +158,10 @@ def _drawn_gallery(
     label = f"Forecasts of {', '.join(shown)} on cases of {task}, beside the truth"
     kept = len(examples.groupby(["scenario", "case"]))
     said = f" Typical and worst: by the mean error of these entries, of the {kept} cases that Results keep."
-    if view in ("sequence", "grid"):
+    if view in LINES:
+        examples = _lines(examples)
+        if examples.empty:
+            return []
         bounded = set(EXAMPLE_BOUNDS) <= set(examples)
         bands = ", with a band for 80 % intervals where there are such" if bounded else ""
         caption = (
@@ -179,14 +186,20 @@ def _drawn_gallery(
     return figures
 
 
+def _lines(examples: pd.DataFrame) -> pd.DataFrame:
+    """Those examples that make a line: a single value without any before it is none."""
+    steps = examples.groupby(["scenario", "case", "variable"])["lead_time"].transform("nunique")
+    return examples[steps > 1]
+
+
 def _picture(view: View, name: str, task: Task | None, entries: list[Entry]) -> dict[str, Any] | None:
     """What the data look like, from the Result that keeps the longest context."""
-    if task is None or task.view != "sequence":
+    if task is None or task.view not in LINES:
         return None  # the gallery shows images of the truth
     contexts = {one.name: max((c for c in one.contexts if c is not None), default=0) for one in entries}
     for entry in sorted(contexts, key=lambda one: (-contexts[one], one)):
         examples = _examples(view, name, [entry])
-        if examples is not None:
+        if examples is not None and len(_lines(examples)):
             stamp = str(examples["time"].iloc[0]).replace("T", " ")[:16]
             caption = f"One case of the test part from {stamp}, in the task's metric space. "
             caption += "The line is the forecast origin."
