@@ -43,17 +43,20 @@ class Case:
     Attributes:
         model: name in the zoo.
         hyperparameters: beside those of its card.
+        training: settings beside those of its card.
         evaluated: test windows in an evaluation.
         members: of the ensemble that is drawn from a probabilistic forecast and scored; 0 for a point.
     """
 
     model: str
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     evaluated: int = EVALUATED
     members: int = 0
 
     def __str__(self) -> str:
-        words = [self.model, *(f"{name} {value}" for name, value in self.hyperparameters.items())]
+        chosen = (self.hyperparameters | self.training).items()
+        words = [self.model, *(f"{name} {value}" for name, value in chosen)]
         return ", ".join([*words, *([f"{self.members} members"] if self.members else [])])
 
 
@@ -61,9 +64,9 @@ CASES = [
     Case("dlinear"),
     Case("tpgn"),
     Case("tpgn", {"d_model": 64}),
-    Case("time_moe", {"size": "tiny"}, evaluated=32),
-    Case("csi_4cast_small", evaluated=64),
-    Case("dlinear", members=100),
+    Case("time_moe", {"size": "tiny"}, {"batch_size": 8}, evaluated=8),
+    Case("csi_4cast_small", evaluated=32),
+    Case("dlinear", training={"loss": "student_t"}, evaluated=128, members=100),
 ]
 PARTS = ("training step", "evaluation")
 
@@ -90,8 +93,7 @@ def _prepared(case: Case, device: str) -> tuple[NeuralForecaster, TaskSource]:
     chosen = found.card.settings_for(registry.task(TASK)) or found.card.settings[0]
     given = chosen.hyperparameters | case.hyperparameters
     hyperparameters = fill(getattr(kind, "Hyperparameters", NoHyperparameters), given, case.model)
-    training = chosen.training | ({"loss": "student_t"} if case.members else {})
-    settings = fill(TrainingSettings, training, case.model)
+    settings = fill(TrainingSettings, chosen.training | case.training, case.model)
     data, context = TaskData.open(task), min(chosen.context, task.max_context)
     model = build(kind, data.shape(context), hyperparameters, 0, settings.loss).to(device)
     model.settings = settings
@@ -140,7 +142,7 @@ def _evaluations(model: NeuralForecaster, source: TaskSource, case: Case) -> dic
                 forecast = _forecast(model, batch.to(source.device), case.members)
                 truth, valid = cases.gather_truth(batch["index"])
                 forecast = Forecast(forecast.values.cpu(), forecast.kind, forecast.quantiles)
-                tally.update(forecast, truth, valid, cases.scored.seasonal_difference, batch["index"])
+                tally.update(forecast, truth, valid, source.data.seasonal_difference, batch["index"])
 
     return {choice: lambda choice=choice: run(choice) for choice in ("auto", "reference")}
 

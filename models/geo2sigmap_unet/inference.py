@@ -4,18 +4,23 @@ Batch normalisation becomes part of each convolution, maps lie innermost (channe
 processor's convolutions work in, and what follows works in place. benchmarks/unets.py measures it.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .network import LEVELS, DoubleConv, Layers, Up, padded_to
+from .network import LEVELS, DoubleConv, Layers, padded_to
+
+STRIDE = 997
+"""Of the weights of a layer, one in so many is looked at for changes."""
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 def fast(layers: Layers, image: torch.Tensor) -> torch.Tensor:
     """What the layers make of an image: `network.plain` in evaluation mode.
-
-    Weights are folded in every call: nothing is kept that could grow stale, and fused optimisers change
-    weights without a trace.
 
     Args:
         layers: of a U-Net.
@@ -24,33 +29,77 @@ def fast(layers: Layers, image: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape (sample, 1, y, x).
     """
-    image = _double(layers.inc, image.contiguous(memory_format=torch.channels_last))
+    blocks = iter(folded_weights(layers))
+    image = _double(next(blocks), image.contiguous(memory_format=torch.channels_last))
     skips = []
-    for level in range(LEVELS):
+    for _ in range(LEVELS):
         skips.append(image)
-        down = getattr(layers, f"down{level + 1}").maxpool_conv[1]
-        image = _double(down, functional.max_pool2d(image, 2))
+        image = _double(next(blocks), functional.max_pool2d(image, 2))
     for level in range(LEVELS):
-        image = _up(getattr(layers, f"up{level + 1}"), image, skips.pop())
+        skip, larger = skips.pop(), getattr(layers, f"up{level + 1}").up(image)
+        image = _double(next(blocks), torch.cat([skip, padded_to(larger, skip)], dim=1))
     return layers.outc(image).contiguous()
 
 
-def _up(up: Up, image: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-    return _double(up.conv, torch.cat([skip, padded_to(up.up(image), skip)], dim=1))
-
-
-def _double(block: DoubleConv, image: torch.Tensor) -> torch.Tensor:
-    first, first_norm, _, second, second_norm, _ = block.double_conv
-    for convolution, norm in ((first, first_norm), (second, second_norm)):
-        weight, bias = folded(convolution, norm)  # type: ignore[arg-type]
+def _double(pairs: list[Pair], image: torch.Tensor) -> torch.Tensor:
+    for weight, bias in pairs:
         image = functional.conv2d(image, weight, bias, padding=1).relu_()
     return image
 
 
-def folded(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+@dataclass(frozen=True)
+class Folded:
+    """Weights of all blocks, and what they were made from.
+
+    Attributes:
+        versions: of the tensors that they were made from.
+        sample: some values of these: fused optimisers change weights and leave versions as they were.
+        blocks: two convolutions for each double convolution.
+    """
+
+    versions: list[int]
+    sample: torch.Tensor
+    blocks: list[list[Pair]]
+
+
+_KEPT: "WeakKeyDictionary[nn.Module, Folded]" = WeakKeyDictionary()
+
+
+def folded_weights(layers: Layers) -> list[list[Pair]]:
+    """Weights and biases of the blocks on the way down and up again, folded anew when any has changed."""
+    module: nn.Module = layers  # type: ignore[assignment]
+    blocks = list(_blocks(layers))
+    sources = [one for block in blocks for one in block.state_dict(keep_vars=True).values()]
+    if any(one.is_inference() for one in sources):
+        # Such tensors tell nothing of their changes.
+        return [_fold(block) for block in blocks]
+    versions = [one._version for one in sources]
+    sample = torch.cat([one.detach().flatten()[::STRIDE].double() for one in sources])
+    kept = _KEPT.get(module)
+    if kept is None or kept.versions != versions or not torch.equal(kept.sample, sample):
+        kept = _KEPT[module] = Folded(versions, sample, [_fold(block) for block in blocks])
+    return kept.blocks
+
+
+def _blocks(layers: Layers) -> Iterator[DoubleConv]:
+    yield layers.inc
+    for level in range(LEVELS):
+        yield getattr(layers, f"down{level + 1}").maxpool_conv[1]
+    for level in range(LEVELS):
+        yield getattr(layers, f"up{level + 1}").conv
+
+
+def _fold(block: DoubleConv) -> list[Pair]:
+    first, first_norm, _, second, second_norm, _ = block.double_conv
+    return [folded(first, first_norm), folded(second, second_norm)]  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def folded(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> Pair:
     """Weight and bias of a convolution without bias and the normalisation after it, in one."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    weight = (layer.weight * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+    weight = torch.empty_like(layer.weight, memory_format=torch.channels_last)
+    torch.mul(layer.weight, scale[:, None, None, None], out=weight)
     return weight, norm.bias - norm.running_mean * scale

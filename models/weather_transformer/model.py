@@ -1,9 +1,9 @@
 """A small weather model: a Transformer with windows on the globe, rolled out step by step.
 
-On a task of variables that it does not read, it is a frozen backbone with light decoders: after "Finetuning a
-weather foundation model with lightweight decoders for unseen physical processes" (2025), which puts them on
-Aurora; sizes and layers are ours. Nothing of the backbone changes: its own forecasts stay the same to the last
-bit.
+On a task of variables that it does not read, it is a frozen backbone with light decoders: after
+"Finetuning a weather foundation model with lightweight decoders for unseen physical processes" (2025),
+which puts them on Aurora; sizes and layers are ours. Nothing of the backbone changes: its own forecasts
+stay the same to the last bit.
 """
 
 from collections.abc import Mapping

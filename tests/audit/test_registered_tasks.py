@@ -17,6 +17,7 @@ QUICK = {
     "csi_rrg-small",
     "radio_maps-tiny-analytic",
     "base_station_energy",
+    "crop-yield-small",
 }
 """Generated data that are made in a minute."""
 

@@ -49,6 +49,8 @@ def test_pairs_are_tested_as_scipy_does_on_blocks_made_by_hand(bench, test, refe
     assert (found.paper, found.task, found.condition) == ("A paper (2020)", "one-4", "regular")
     assert found.entries == tuple(names)
     assert found.means == pytest.approx(values.mean(axis=0), rel=1e-6)  # units are kept as float32
+    assert found.p_values is not None
+    assert found.adjusted is not None
     assert found.p_values[[0, 0, 1], [1, 2, 2]] == pytest.approx(single, rel=1e-4)
     assert found.adjusted[[0, 0, 1], [1, 2, 2]] == pytest.approx(holm(np.array(single)), rel=1e-4)
 

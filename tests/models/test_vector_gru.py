@@ -269,7 +269,7 @@ def test_velocities_beat_constant_velocity_and_positions_break_elsewhere(stores)
     task = registry.task("uav-tracks")
     here, away = TaskData.open(task), TaskData.open(task, "uav_tracks-shifted")
     settings = registry.models()["vector_gru"].settings_for(task.name)
-    training = fill(TrainingSettings, settings.training, "vector_gru")
+    training = fill(TrainingSettings, {**settings.training, "epochs": 5}, "vector_gru")
 
     def last_distance(model, data) -> float:
         cases = data.windows("test", 21).using("target", *model.uses)

@@ -41,7 +41,6 @@ def forecast(outcome, tmp_path_factory) -> Path:
             chunks=(64, *array.shape[1:]),
             compressors=None,
             fill_value=float("nan"),
-            dimension_names=array.metadata.dimension_names,
         )
         made[:] = array[:]
     return folder

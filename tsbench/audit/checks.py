@@ -38,7 +38,7 @@ OF_KIND = {
     }
     for kind, module in {"field": maps, "panel": panels, "rollout": rollouts}.items()
 }
-"""Checks of tasks that forecast no series. Of maps and panels `future` asks whether a forecast sees its target."""
+"""Checks of tasks on no series. Of maps and panels, `future` asks whether a forecast sees its target."""
 
 
 def audit(subject: Subject) -> Iterator[Finding]:

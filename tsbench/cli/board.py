@@ -145,15 +145,15 @@ def _show_paper(suite: str, runs: Path, missing: str, paper: str, test: str, jso
     from tsbench.contracts import InputError
     from tsbench.leaderboard.paper_tests import TESTS, unit_tests
 
-    named = {str(name): name for name in TESTS}
-    if test not in named or not paper.strip():
-        raise InputError(f"--as-paper names a paper, and --test is one of {', '.join(named)}, not '{test}'")
+    chosen = next((name for name in TESTS if name == test), None)
+    if chosen is None or not paper.strip():
+        raise InputError(f"--as-paper names a paper, and --test is one of {', '.join(TESTS)}, not '{test}'")
     (view,) = _views([suite], runs, missing)
     names = [row["entry"] for row in view.rows]
     if len(names) < 2:
         raise InputError(f"{suite} has fewer than two entries with Results. Make them: tsbench run {suite}")
     rows = []
-    for one in unit_tests(view.collection, names, paper, named[test]):
+    for one in unit_tests(view.collection, names, paper, chosen):
         if one.p_values is None or one.adjusted is None:
             note(f"{one.task}, {one.condition}: {one.reason}")
             continue

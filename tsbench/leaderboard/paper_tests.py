@@ -154,7 +154,7 @@ def _tested(
         block_values(part, condition, task, joined, needed) for part in parts if condition in part.conditions
     ]
     values = np.concatenate(blocks)[:, [_place(collection, name) for name in names]]
-    there = ~np.isnan(values).any(axis=0)
+    there = (~np.isnan(values)).all(axis=0).tolist()
     entries = tuple(name for name, known in zip(names, there, strict=True) if known)
     values = values[:, there]
     if not reason and len(values) < MIN_BLOCKS:
@@ -167,7 +167,8 @@ def _tested(
         return UnitTest(*frame, reason=reason)
     first, second = np.triu_indices(len(entries), 1)
     single = np.array([TESTS[test](values[:, i] - values[:, j]) for i, j in zip(first, second, strict=True)])
-    return UnitTest(*frame, *(_matrix(one, len(entries)) for one in (single, holm(single))))
+    p_values, adjusted = (_matrix(one, len(entries)) for one in (single, holm(single)))
+    return UnitTest(*frame, p_values=p_values, adjusted=adjusted)
 
 
 def _place(collection: Collection, name: str) -> int:

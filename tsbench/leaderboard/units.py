@@ -48,10 +48,10 @@ def _parts(
     metric = next(iter(stored.values())).result.primary
     layouts = Layouts(["scenario", "condition", "cluster", "unit", "metric"])
     sums = {key: layouts.add(read_table(one.folder, UNITS_FILE)) for key, one in stored.items()}
-    wanted = {
-        number: _ranked(rows, counted)[lambda table: table["metric"] == metric]
-        for number, rows in enumerate(layouts.known)
-    }
+    wanted: dict[int, pd.DataFrame] = {}
+    for number, rows in enumerate(layouts.known):
+        ranked = _ranked(rows, counted)
+        wanted[number] = ranked[ranked["metric"] == metric]
     return [
         bootstrap.stacked_units(task, names, seeds, part, sums, metric) for part in bootstrap.blocks(wanted)
     ]

@@ -63,6 +63,7 @@ def layout(array: Path) -> tuple[int, int]:
         InputError: where the metadata name no plain grid of chunks with folders for its rows.
     """
     metadata = read_metadata(array / "zarr.json", "array")
+    cases = rows = 0
     try:
         encoding = metadata["chunk_key_encoding"]
         separator = encoding.get("configuration", {}).get("separator", "/")

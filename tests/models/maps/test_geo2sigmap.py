@@ -12,6 +12,7 @@ from tsbench.contracts import InputError
 from tsbench.models.geo2sigmap_cascade.model import Geo2SigMapCascade
 from tsbench.models.geo2sigmap_cascade.model import Hyperparameters as CascadeHyperparameters
 from tsbench.models.geo2sigmap_cascade_small.model import Geo2SigMapCascadeSmall
+from tsbench.models.geo2sigmap_unet import inference
 from tsbench.models.geo2sigmap_unet.inference import fast
 from tsbench.models.geo2sigmap_unet.model import Geo2SigMapUnet, Hyperparameters
 from tsbench.models.geo2sigmap_unet.network import UNet, plain
@@ -191,13 +192,42 @@ class TestTheFastForm:
 
         torch.testing.assert_close(fast(net, image), plain(net, image), atol=1e-5, rtol=0)
 
-    @torch.no_grad()
-    def test_it_never_uses_weights_that_have_changed(self):
+    @pytest.mark.parametrize("change", ["set", "one weight", "fused", "statistics", "loaded", "other dtype"])
+    def test_it_never_uses_weights_that_have_changed(self, change):
         net, image = self.trained(), torch.randn(1, 3, 32, 32)
-        fast(net, image)
-        nn.init.normal_(net.down1.maxpool_conv[1].double_conv[0].weight)
+        with torch.no_grad():
+            fast(net, image)
+        layer = net.down1.maxpool_conv[1].double_conv[0]
+        with torch.no_grad():
+            if change == "set":
+                nn.init.normal_(layer.weight)
+            if change == "one weight":
+                layer.weight[1, 1, 1, 1] = 3.0
+            if change == "loaded":
+                net.load_state_dict(UNet(3, 8).state_dict())
+            if change == "other dtype":
+                net, image = net.double(), image.double()
+        if change == "fused":
+            optimiser = torch.optim.Adam(net.parameters(), lr=0.1, fused=True)
+            plain(net, image).square().sum().backward()
+            optimiser.step()
+        if change == "statistics":
+            net.train()(3 * image)
+            net.eval()
+        with torch.no_grad():
+            found, wanted = fast(net, image), plain(net, image)
 
-        torch.testing.assert_close(fast(net, image), plain(net, image), atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(found, wanted, atol=1e-5 * max(1.0, float(wanted.abs().max())), rtol=0)
+
+    @torch.no_grad()
+    def test_weights_are_folded_once(self, monkeypatch):
+        net, image, folds = self.trained(), torch.randn(1, 3, 32, 32), []
+        fold = inference.folded
+        monkeypatch.setattr(inference, "folded", lambda *given: folds.append(1) or fold(*given))
+        for _ in range(3):
+            fast(net, image)
+
+        assert len(folds) == 18
 
     def test_it_is_taken_where_nothing_is_learned(self, map_shape, map_batch, monkeypatch):
         from tsbench.models.geo2sigmap_unet import model as module

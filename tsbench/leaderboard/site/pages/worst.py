@@ -106,14 +106,14 @@ def _times(factor: float) -> Cell:
 
 
 def _unit(unit: Any, task: Task | None) -> str:
-    """A unit in words: which windows of the test part, which sample, which series."""
+    """A unit in words: which windows, which sample or series of the test part or of its scenario."""
     if task is None or not isinstance(unit, int):
         return str(unit)
     if task.unit.kind == "window_block" and not task.rolling:
         first = unit * task.unit_windows
         return f"test windows {first + 1} to {first + task.unit_windows}"
     kind = "sample" if task.unit.kind == "sample" else "series"
-    return f"{kind} {unit + 1} of the test part"
+    return f"{kind} {unit + 1}"
 
 
 def _plain(value: Any) -> Any:
