@@ -51,8 +51,10 @@ class InverseDistance(SparseForecaster):
 def weighted_mean(squared: torch.Tensor, samples: Samples, power: float) -> torch.Tensor:
     """Shape (sample, cell), by squared distances (sample, cell, point); never outside the samples' range."""
     nearest, place = squared.min(dim=2, keepdim=True)
-    # Relative to the nearest one, no weight leaves the range of numbers; there it is 1.
-    weights = torch.where(squared.isfinite(), (nearest / squared).pow(power / 2), 0.0)
-    weights = torch.where(squared > 0, weights, 1.0)
-    mean = (weights * samples.values[:, None]).sum(dim=2) / weights.sum(dim=2)
+    # Relative to the nearest one, no weight leaves the range of numbers; there it is 1. In a sampled cell it is
+    # 0 / 0, and not asked for.
+    weights = nearest / squared
+    if power != 2:
+        weights = weights.pow_(power / 2)
+    mean = (weights @ samples.values[..., None])[..., 0] / weights.sum(dim=2)
     return torch.where(nearest[..., 0] > 0, mean, samples.values.gather(1, place[..., 0]))

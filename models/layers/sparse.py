@@ -107,8 +107,12 @@ def interpolated(
 def _squared_distances(cells: torch.Tensor, samples: Samples) -> Iterator[torch.Tensor]:
     """Shape (sample, cell, point) of blocks of cells; exact for cells of a grid, so that ties stay ties."""
     block = max(1, DISTANCES // samples.present.numel())
+    # Samples lie in cells: where all cells are at one height, so are they.
+    axes = [axis for axis in range(3) if bool(cells[:, axis].min() < cells[:, axis].max())] or [0]
+    everywhere = bool(samples.present.all())
     for some in cells.split(block):
-        squared = torch.zeros(len(samples.places), len(some), samples.places.shape[1], dtype=cells.dtype)
-        for axis in range(3):
-            squared += (some[None, :, None, axis] - samples.places[:, None, :, axis]).square()
-        yield torch.where(samples.present[:, None], squared, torch.inf)
+        first, *others = (some[None, :, None, axis] - samples.places[:, None, :, axis] for axis in axes)
+        squared = first.square_()
+        for one in others:
+            squared += one.square_()
+        yield squared if everywhere else torch.where(samples.present[:, None], squared, torch.inf)

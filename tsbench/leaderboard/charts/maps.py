@@ -18,6 +18,8 @@ from .shades import PALETTE, Shades
 
 SIZE, GAP, LINE, NAME = 150, 14, 13, 22
 """Pixels of a map's edge, between maps and of a line of text; letters in a line of an entry's name."""
+NOTHING = -159.5
+"""Maps in dB hold about −160 where no path arrives; it takes the darkest shade."""
 STRETCH = 0.25
 """Share of the truth's span by which a forecast may widen the shades at either end."""
 DIVERGING = (
@@ -97,8 +99,9 @@ def _map(cells: pd.DataFrame, column: str) -> Map:
 def _scales(truth: dict[str, Map], forecasts: dict[str, dict[str, Map]]) -> tuple[Shades, float]:
     """Shades of all values, and the largest error that has a colour of its own."""
     known = np.concatenate([one[np.isfinite(one)] for one in truth.values()] or [np.zeros(0)])
-    known = known if len(known) else np.zeros(1)
     # Cells without a path lie far below all others, and would take most of the shades.
+    reached = known[known > NOTHING]
+    known = reached if len(reached) else known if len(known) else np.zeros(1)
     low, high = np.percentile(known, 2), known.max()
     room = STRETCH * (high - low)
     said = [one[name][np.isfinite(truth[name])] for one in forecasts.values() for name in one]

@@ -132,7 +132,7 @@ def _figures(
     for svg, caption in grid_figures(cells, mapped, shown, words):
         figures.append(_figure(svg, caption, caption))
     leads = values.leads[values.leads["entry"].isin(shown)]
-    if len(leads):
+    if leads["lead_time"].nunique() > 1:
         caption = f"{words.title} by lead time under the regular condition, mean over seeds.{which}"
         drawn = drawn_once(charts.lead_time_chart, leads, shown, words.title)
         figures.append(_figure(drawn, caption, caption))
