@@ -128,13 +128,13 @@ def open_source(stores, tmp_path):
     """`open_source(task, model, training)` opens a task on a made city as the source of a fit."""
     from tsbench import registry
     from tsbench.data.task_data import TaskData
-    from tsbench.training.settings import TrainingSettings
+    from tsbench.training.settings import TrainingSettings, fill
     from tsbench.training.source import TaskSource
 
     def make(name: str, folder: str | None = None, seed: int = 0, **training: Any) -> TaskSource:
         task = registry.task(name)
         stores(task.dataset)
-        settings = TrainingSettings(**({"batch_size": 4, "patience": 0} | training))
+        settings = fill(TrainingSettings, {"batch_size": 4, "patience": 0} | training, "test")
         where = tmp_path / folder if folder else None
         if where:
             where.mkdir(exist_ok=True)

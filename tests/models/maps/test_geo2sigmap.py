@@ -179,6 +179,8 @@ class TestTheFastForm:
         net = UNet(inputs, width)
         for part in net.modules():
             if isinstance(part, nn.BatchNorm2d):
+                assert part.running_mean is not None
+                assert part.running_var is not None
                 part.running_mean.normal_(0, 0.5)
                 part.running_var.uniform_(0.3, 3)
                 nn.init.uniform_(part.weight, 0.5, 2)

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,8 +83,9 @@ def test_kriging_is_pykriges(shape, map_batch, in_units):
     found = map_of(OrdinaryKriging(shape), batch, in_units, shape)
     for case in range(2):
         places, values = samples_in(batch, shape, case)
-        kind, axes = (Volume, 3) if "z" in shape.sizes else (Plane, 2)
-        made = kind(*places[:, :axes].T, values, variogram_model="exponential", nlags=12, weight=True)
+        kinds: dict[int, Any] = {3: Volume, 2: Plane}
+        axes = 3 if "z" in shape.sizes else 2
+        made = kinds[axes](*places[:, :axes].T, values, variogram_model="exponential", nlags=12, weight=True)
         wanted, _ = made.execute("points", *places_of(shape)[:, :axes].T)
         np.testing.assert_allclose(found[case], wanted, atol=1e-3)
 

@@ -304,7 +304,7 @@ class TestTheFit:
     def test_the_rate_falls_by_a_tenth_every_thirty_epochs(self):  # point 7
         class Trainer:
             current_epoch = 0
-            optimizers = ()
+            optimizers: tuple[torch.optim.Optimizer, ...] = ()
 
         trainer, rates = Trainer(), []
         for trainer.current_epoch in (0, 29, 30, 59, 60):
