@@ -51,8 +51,8 @@ class InverseDistance(SparseForecaster):
 def weighted_mean(squared: torch.Tensor, samples: Samples, power: float) -> torch.Tensor:
     """Shape (sample, cell), by squared distances (sample, cell, point); never outside the samples' range."""
     nearest, place = squared.min(dim=2, keepdim=True)
-    # Relative to the nearest one, no weight leaves the range of numbers; there it is 1. In a sampled cell it is
-    # 0 / 0, and not asked for.
+    # Relative to the nearest one, no weight leaves the range of numbers; there it is 1. In a sampled cell it
+    # is 0 / 0, and not asked for.
     weights = nearest / squared
     if power != 2:
         weights = weights.pow_(power / 2)
