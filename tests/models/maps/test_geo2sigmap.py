@@ -20,6 +20,7 @@ from tsbench.models.geo2sigmap_unet_small.model import Geo2SigMapUnetSmall
 from tsbench.models.layers.links import uma_prior_gain
 from tsbench.radio.path_loss import uma_prior
 from tsbench.training.build import build
+from tsbench.training.cost import count_flops
 from tsbench.training.settings import fill
 from tsbench.training.weights import count_parameters, read_tensors
 
@@ -187,12 +188,35 @@ class TestTheFastForm:
                 nn.init.normal_(part.bias, 0, 0.5)
         return net.eval()
 
+    @pytest.mark.parametrize("packed", [True, False])
     @pytest.mark.parametrize("size", [(32, 48), (37, 50), (16, 16)])
     @torch.no_grad()
-    def test_it_agrees_with_the_plain_one(self, size):
+    def test_it_agrees_with_the_plain_one(self, size, packed, monkeypatch):
+        if not packed:
+            monkeypatch.setattr(inference, "can_pack", lambda image: False)
         net, image = self.trained(), torch.randn(3, 3, *size)
 
         torch.testing.assert_close(fast(net, image), plain(net, image), atol=1e-5, rtol=0)
+
+    @torch.no_grad()
+    def test_both_forms_cost_the_same_operations(self):
+        net, image = self.trained(), torch.randn(2, 3, 32, 48)
+
+        assert count_flops(lambda: fast(net, image)) == count_flops(lambda: plain(net, image))
+
+    @torch.no_grad()
+    def test_images_of_several_sizes_may_take_turns(self):
+        net = self.trained()
+        for size in ((1, 32, 32), (4, 48, 64), (1, 32, 32), (2, 17, 33)):
+            image = torch.randn(size[0], 3, *size[1:])
+            torch.testing.assert_close(fast(net, image), plain(net, image), atol=1e-5, rtol=0)
+
+    def test_weights_of_inference_mode_are_folded_in_every_call(self):
+        with torch.inference_mode():
+            net, image = self.trained(), torch.randn(1, 3, 32, 32)
+            fast(net, image)
+            nn.init.normal_(net.inc.double_conv[0].weight)
+            torch.testing.assert_close(fast(net, image), plain(net, image), atol=1e-4, rtol=1e-5)
 
     @pytest.mark.parametrize("change", ["set", "one weight", "fused", "statistics", "loaded", "other dtype"])
     def test_it_never_uses_weights_that_have_changed(self, change):
