@@ -87,7 +87,7 @@ def by_year() -> RolloutData:
 
 
 def faults(subject: Subject, check: str) -> tuple[str, ...]:
-    return checks.OF_ROLLOUTS[check](subject).faults
+    return checks.OF_KIND["rollout"][check](subject).faults
 
 
 @pytest.mark.parametrize("make", [opened, by_year])

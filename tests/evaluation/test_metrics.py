@@ -121,6 +121,6 @@ def test_every_metric_names_its_source():
 
 def test_an_unknown_metric_is_refused_with_those_there_are():
     with pytest.raises(
-        InputError, match="Unknown metric 'mape'; there are mse, mae, rmse, smape, mase, crps"
+        InputError, match="Unknown metric 'mapee'; there are mse, mae, rmse, smape, mase, crps"
     ):
-        metric("mape")
+        metric("mapee")

@@ -99,7 +99,7 @@ def test_another_seed_sees_other_samples(runs):
 
 
 def test_a_model_of_series_is_refused(runs):
-    with pytest.raises(InputError, match="takes the views sequence; the task offers field"):
+    with pytest.raises(InputError, match="It takes the view sequence; the task is of the view field"):
         tb.run(OfSeries, TASK, conduct=runs, options=OPTIONS)
 
 

@@ -190,10 +190,10 @@ def test_a_start_that_makes_no_sense_is_refused(entry, reason):
 def test_each_seed_may_start_from_a_pretraining_of_its_own(home):
     chosen = Options(training=TRAINING, device="cpu", threads=1)
     made = pretrain("dlinear", home / "waves.yaml", seeds=(0, 1), options=chosen, conduct=QUIET)
-    own = {"pretrained": {"corpus": "waves.yaml", "seed": None}}
-    for start, expected in ((START, [0, 0]), (own, [0, 1])):
+    shared = {"pretrained": {"corpus": "waves.yaml", "seed": 0}}
+    for start, expected in ((shared, [0, 0]), (START, [0, 1])):
         jobs = suite_jobs(suite_of(start).model_copy(update={"seeds": (0, 1)}))
         found = [job.given.folder for job in jobs if job.given is not None]
         assert found == [made[number].job.folder for number in expected]
     with pytest.raises(InputError, match="--seed 2"):
-        suite_jobs(suite_of(own).model_copy(update={"seeds": (2,)}))
+        suite_jobs(suite_of(START).model_copy(update={"seeds": (2,)}))

@@ -38,10 +38,10 @@ def words_of(name: str) -> dict[str, str]:
         ),
         ("energy-hours", "Forecast", "one value of each sample: energy"),
         ("energy-hours", "Context", "hour of each sample, one step"),
-        ("weather-tiny", "Forecast", "the next 4 states of a field; main season 4 steps"),
-        ("weather-tiny", "Context", "land sea mask and the sine of the latitude"),
+        ("weather-fields-tiny", "Forecast", "the next 4 states of a field; main season 4 steps"),
+        ("weather-fields-tiny", "Context", "land sea mask and the sine of the latitude"),
         (
-            "weather-tiny",
+            "weather-fields-tiny",
             "Scored",
             "origins 2 steps apart of the test part, in physical units; also in tropics",
         ),
