@@ -98,7 +98,8 @@ def test_features_are_means_of_the_own_year_and_what_is_known_of_the_place(data)
 
 @pytest.mark.parametrize("reads", ["all", "past"])
 def test_ridge_is_sklearns_at_the_chosen_penalty(data, reads):
-    linear = pytest.importorskip("sklearn.linear_model")
+    from sklearn import linear_model as linear
+
     model = made(data, PanelRidge, OfRidge(reads=reads))
     report = model.fit(source(data, model))
     rows, target = model.features.gathered(source(data, model).train)
@@ -122,8 +123,6 @@ def test_ridge_is_sklearns_at_the_chosen_penalty(data, reads):
 
 @pytest.mark.parametrize("kind", [CountyTrend, PanelRidge, PanelBoosting])
 def test_saved_weights_forecast_the_same(data, kind, tmp_path):
-    if kind is PanelBoosting:
-        pytest.importorskip("lightgbm")
     model = made(data, kind)
     model.fit(source(data, model))
     save_weights(model, tmp_path / "weights.safetensors")
@@ -134,7 +133,6 @@ def test_saved_weights_forecast_the_same(data, kind, tmp_path):
 
 
 def test_trees_learn_and_the_seed_decides(data):
-    pytest.importorskip("lightgbm")
     model = made(data, PanelBoosting, OfBoosting(leaf_rows=5))
     report = model.fit(source(data, model))
     assert report.detail["trees"] > 1
