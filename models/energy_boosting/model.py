@@ -11,16 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from tsbench.contracts import Forecast, InputError, TaskShape
 from tsbench.contracts.model import Fits
 from tsbench.data.cases import Cases
-from tsbench.extras import require
 from tsbench.training.source import FitReport, TaskSource
 
 from ..layers.station_sums import BATCH, validation_error
-from ..lightgbm_lags.forest import TENSORS, to_tensors, to_text
+from ..layers.trees import GrownTrees
 
 SMALLEST = 1e-3
 
@@ -54,7 +52,7 @@ class Hyperparameters:
             raise ValueError("leaves must be at least 2, patience at least 0 and column_share at most 1")
 
 
-class EnergyBoosting(nn.Module):
+class EnergyBoosting(GrownTrees):
     """One forest; its tensors are the trees, so that it has weights.
 
     Raises:
@@ -65,11 +63,9 @@ class EnergyBoosting(nn.Module):
     uses: ClassVar[frozenset[str]] = frozenset({"context", "entity", "entity_mask"})
     views: ClassVar[tuple[str, ...]] = ("panel",)
     Hyperparameters: ClassVar[type] = Hyperparameters
-    trees: torch.Tensor
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
-        super().__init__()
-        self.package = require("lightgbm", extra="baselines", user="energy_boosting")
+        super().__init__("energy_boosting")
         self.shape, self.chosen = shape, hyperparameters or Hyperparameters()
         if not shape.entity_features:
             raise InputError(
@@ -77,37 +73,12 @@ class EnergyBoosting(nn.Module):
             )
         features = len(shape.entity_features)
         self.columns = len(shape.channels) + (shape.sizes["entity"] + 1) * features + 1
-        self._boosters: list[Any] = []
-        # Unfitted: one tree of one leaf, which says 0.
-        one, none = torch.ones(1, dtype=torch.int32), torch.zeros(0, dtype=torch.int32)
-        self._hold({
-            "trees": one, "leaves": one.clone(), "feature": none, "default": none.clone(),
-            "branches": torch.zeros(0, 2, dtype=torch.int32),
-            "threshold": torch.zeros(0, dtype=torch.float64), "value": torch.zeros(1, dtype=torch.float64),
-        })  # fmt: skip
-        self.register_load_state_dict_post_hook(lambda module, keys: module._boosters.clear())
-
-    def resize(self, sizes: Mapping[str, torch.Size]) -> None:
-        """Make room for the trees of a file of weights, whose number no setting determines.
-
-        Args:
-            sizes: name of a tensor → its size in the file.
-        """
-        own = self.state_dict()
-        self._hold({
-            name: torch.zeros(sizes.get(name, one.shape), dtype=one.dtype) for name, one in own.items()
-        })  # fmt: skip
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
         """Point forecast, shape (sample, 1, 1)."""
-        if not self._boosters:
-            self._boosters = [
-                self.package.Booster(model_str=text) for text in to_text(self.state_dict(), self.columns)
-            ]
-        (booster,) = self._boosters
-        found = booster.predict(self.table(batch), num_threads=torch.get_num_threads())
+        (found,) = self.forecast(self.table(batch))
         return Forecast(torch.from_numpy(found).to(batch["context"])[:, None, None])
 
     def fit(self, source: TaskSource, init: Any = None) -> FitReport:
@@ -135,7 +106,7 @@ class EnergyBoosting(nn.Module):
         grown = self.package.train(parameters, data, chosen.rounds, valid_sets=[validation], callbacks=stop)
         best = grown.best_iteration if chosen.patience else -1
         kept = self.package.Booster(model_str=grown.model_to_string(num_iteration=best))
-        self._hold(to_tensors([kept]))
+        self.take([kept])
         return FitReport(
             validation_loss=validation_error(self, source),
             detail={"trees": int(self.trees.sum()), "rows": len(energy)},
@@ -160,13 +131,3 @@ class EnergyBoosting(nn.Module):
             tables.append(self.table(batch)[energy > 0])
             energies.append(energy[energy > 0])
         return np.concatenate(tables), np.concatenate(energies)
-
-    def _hold(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take these tensors for the trees; thresholds and values of leaves are what is learned."""
-        for name in TENSORS:
-            tensor = tensors[name]
-            if tensor.is_floating_point():
-                setattr(self, name, nn.Parameter(tensor, requires_grad=False))
-            else:
-                self.register_buffer(name, tensor)
-        self._boosters.clear()

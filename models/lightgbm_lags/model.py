@@ -14,17 +14,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from tsbench.contracts import Forecast, InputError, TaskShape
 from tsbench.contracts.model import Fits
 from tsbench.data.batch import Batch
 from tsbench.data.cases import Cases
-from tsbench.extras import require
 from tsbench.training.source import FitReport, TaskSource
 
+from ..layers.trees import GrownTrees
 from .features import Features, Sequences
-from .forest import TENSORS, to_tensors, to_text
 
 GATHERED = 64
 """Windows that are gathered at a time; the rows that are drawn do not depend on it."""
@@ -83,8 +81,8 @@ class Hyperparameters:
             raise ValueError("leaves must be at least 2, patience at least 0 and column_share at most 1")
 
 
-class LightGBMLags(nn.Module):
-    """Trees on features of each context. Its tensors are the trees (see forest.py), so that it has weights.
+class LightGBMLags(GrownTrees):
+    """Trees on features of each context. Its tensors are the trees, so that it has weights.
 
     Raises:
         InputError: where lightgbm is not installed.
@@ -92,41 +90,17 @@ class LightGBMLags(nn.Module):
 
     fits: ClassVar[Fits] = "task"
     Hyperparameters: ClassVar[type] = Hyperparameters
-    trees: torch.Tensor
-    leaves: torch.Tensor
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
-        super().__init__()
-        self.package = require("lightgbm", extra="baselines", user="LightGBM on lags")
-        self.shape, self.chosen = shape, hyperparameters or Hyperparameters()
+        chosen = hyperparameters or Hyperparameters()
+        # Unfitted, it forecasts the mean of the context.
+        levels = shape.quantiles if chosen.output == "quantiles" else ()
+        super().__init__("LightGBM on lags", max(1, len(levels)))
+        self.shape, self.chosen, self.levels = shape, chosen, levels
         covariates = {"past_covariates"} if shape.past_covariates else set()
         covariates |= {"future_covariates"} if shape.future_covariates else set()
         self.uses = frozenset({"context", "observed", *covariates})
         self.features = Features(shape, self.chosen.lags, self.chosen.seasons)
-        self.levels = shape.quantiles if self.chosen.output == "quantiles" else ()
-        self._boosters: list[Any] = []
-        outputs = max(1, len(self.levels))
-        # Unfitted: one tree of one leaf an output, which forecasts the mean of the context.
-        one = torch.ones(outputs, dtype=torch.int32)
-        none = torch.zeros(0, dtype=torch.int32)
-        self._hold({
-            "trees": one, "leaves": one.clone(), "feature": none, "default": none.clone(),
-            "branches": torch.zeros(0, 2, dtype=torch.int32),
-            "threshold": torch.zeros(0, dtype=torch.float64),
-            "value": torch.zeros(outputs, dtype=torch.float64),
-        })  # fmt: skip
-        self.register_load_state_dict_post_hook(lambda module, keys: module._boosters.clear())
-
-    def resize(self, sizes: Mapping[str, torch.Size]) -> None:
-        """Make room for the trees of a file of weights, whose number no setting determines.
-
-        Args:
-            sizes: name of a tensor → its size in the file.
-        """
-        own = self.state_dict()
-        self._hold({
-            name: torch.zeros(sizes.get(name, one.shape), dtype=one.dtype) for name, one in own.items()
-        })  # fmt: skip
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
@@ -156,33 +130,16 @@ class LightGBMLags(nn.Module):
         train = self._draw(source.train, self.chosen.rows, random)
         validation = self._draw(source.validation, max(1, self.chosen.rows // 4), random)
         boosters = [self._grow(train, validation, level, source.seed) for level in self.levels or (None,)]
-        self._hold(to_tensors(boosters))
+        self.take(boosters)
         forecast = np.stack([booster.predict(validation.table) for booster in boosters])
         return FitReport(
             validation_loss=self._loss(forecast, validation),
             detail={"trees": int(self.trees.sum()), "rows": len(train.target)},
         )
 
-    def _hold(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take these tensors for the trees; thresholds and values of leaves are what is learned."""
-        for name in TENSORS:
-            tensor = tensors[name]
-            if tensor.is_floating_point():
-                setattr(self, name, nn.Parameter(tensor, requires_grad=False))
-            else:
-                self.register_buffer(name, tensor)
-        self._boosters.clear()
-
     def _scaled(self, of: Sequences, sequence: npt.NDArray[np.int64], lead: npt.NDArray[np.int64]) -> Any:
         """What the forests forecast in the scale of each context, (output, row), quantiles in order."""
-        if not self._boosters:
-            texts = to_text(self.state_dict(), len(self.features.names))
-            if len(texts) != max(1, len(self.levels)):
-                raise InputError(f"The weights hold {len(texts)} forests, not {max(1, len(self.levels))}")
-            self._boosters += [self.package.Booster(model_str=text) for text in texts]
-        table = self.features.table(of, sequence, lead)
-        threads = torch.get_num_threads()
-        found = [booster.predict(table, num_threads=threads) for booster in self._boosters]
+        found = self.forecast(self.features.table(of, sequence, lead))
         return np.sort(np.stack(found), axis=0)
 
     def _draw(self, cases: Cases, rows: int, random: np.random.Generator) -> "Rows":

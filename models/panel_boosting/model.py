@@ -9,14 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 
-from tsbench.contracts import Forecast, InputError, TaskShape
+from tsbench.contracts import Forecast, TaskShape
 from tsbench.contracts.model import Fits
-from tsbench.extras import require
 from tsbench.training.source import FitReport, TaskSource
 
-from ..lightgbm_lags.forest import TENSORS, to_tensors, to_text
+from ..layers.trees import GrownTrees
 from ..panel_ridge.features import PanelFeatures, Reads
 
 
@@ -63,7 +61,7 @@ class Hyperparameters:
             raise ValueError("leaves must be at least 2, column_share and row_share at most 1")
 
 
-class PanelBoosting(nn.Module):
+class PanelBoosting(GrownTrees):
     """Trees on features. Its tensors are the trees, so that it has weights.
 
     Raises:
@@ -73,43 +71,19 @@ class PanelBoosting(nn.Module):
     fits: ClassVar[Fits] = "task"
     views: ClassVar[tuple[str, ...]] = ("panel",)
     uses: ClassVar[frozenset[str]] = PanelFeatures.uses
-    trees: torch.Tensor
     Hyperparameters: ClassVar[type] = Hyperparameters
 
     def __init__(self, shape: TaskShape, hyperparameters: Any = None) -> None:
-        super().__init__()
-        self.package = require("lightgbm", extra="baselines", user="Boosted trees on panels")
+        # Unfitted, it forecasts 0, the training mean.
+        super().__init__("Boosted trees on panels")
         self.chosen = hyperparameters or Hyperparameters()
         self.features = PanelFeatures(shape, self.chosen.block, self.chosen.reads)
-        self._booster: Any = None
-        # Unfitted: one tree of one leaf, which forecasts 0, the training mean.
-        one = torch.ones(1, dtype=torch.int32)
-        none = torch.zeros(0, dtype=torch.int32)
-        self._hold({
-            "trees": one, "leaves": one.clone(), "feature": none, "default": none.clone(),
-            "branches": torch.zeros(0, 2, dtype=torch.int32),
-            "threshold": torch.zeros(0, dtype=torch.float64), "value": torch.zeros(1, dtype=torch.float64),
-        })  # fmt: skip
-        self.register_load_state_dict_post_hook(_forget_booster)
-
-    def resize(self, sizes: Mapping[str, torch.Size]) -> None:
-        """Make room for the trees of a file of weights; `sizes`: of its tensors, by name."""
-        own = self.state_dict()
-        self._hold({
-            name: torch.zeros(sizes.get(name, one.shape), dtype=one.dtype) for name, one in own.items()
-        })  # fmt: skip
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
     ) -> Forecast:
         """Point forecast, shape (sample, 1, 1)."""
-        table = self.features(batch).numpy()
-        if self._booster is None:
-            texts = to_text(self.state_dict(), table.shape[1])
-            if len(texts) != 1:
-                raise InputError(f"The weights hold {len(texts)} forests, not one")
-            self._booster = self.package.Booster(model_str=texts[0])
-        found = self._booster.predict(table, num_threads=torch.get_num_threads())
+        (found,) = self.forecast(self.features(batch).numpy())
         return Forecast(torch.from_numpy(np.asarray(found, np.float32))[:, None, None])
 
     def fit(self, source: TaskSource, init: Any = None) -> FitReport:
@@ -138,20 +112,6 @@ class PanelBoosting(nn.Module):
         stop = [self.package.early_stopping(chosen.patience, verbose=False)]
         grown = self.package.train(parameters, data, chosen.rounds, valid_sets=[held_data], callbacks=stop)
         best = self.package.Booster(model_str=grown.model_to_string(num_iteration=grown.best_iteration))
-        self._hold(to_tensors([best]))
+        self.take([best])
         loss = float(np.mean((best.predict(held) - truth) ** 2))
         return FitReport(validation_loss=loss, detail={"trees": int(self.trees.sum())})
-
-    def _hold(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take these tensors for the trees; thresholds and values of leaves are what is learned."""
-        for name in TENSORS:
-            tensor = tensors[name]
-            if tensor.is_floating_point():
-                setattr(self, name, nn.Parameter(tensor, requires_grad=False))
-            else:
-                self.register_buffer(name, tensor)
-        self._booster = None
-
-
-def _forget_booster(module: Any, keys: Any) -> None:
-    module._booster = None

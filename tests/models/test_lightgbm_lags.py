@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tsbench.contracts import InputError
+from tsbench.models.layers.forest import to_tensors, to_text
 from tsbench.models.lightgbm_lags.features import Features
-from tsbench.models.lightgbm_lags.forest import to_tensors, to_text
 from tsbench.models.lightgbm_lags.model import Hyperparameters, LightGBMLags
 from tsbench.training.build import build
 from tsbench.training.cost import count_flops
