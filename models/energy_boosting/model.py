@@ -71,8 +71,6 @@ class EnergyBoosting(GrownTrees):
             raise InputError(
                 "energy_boosting reads the cells of a station; the samples of this task have none"
             )
-        features = len(shape.entity_features)
-        self.columns = len(shape.channels) + (shape.sizes["entity"] + 1) * features + 1
 
     def predict(
         self, batch: Mapping[str, torch.Tensor], *, realizations: int | None = None, generator: Any = None
