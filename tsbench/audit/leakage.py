@@ -37,10 +37,9 @@ def future(subject: Subject) -> Finding:
                     f"{candidate.name}, scenario {scenario.key}, case {case}: the forecast changes "
                     f"by up to {float((before - after).abs().max()):.3g}"
                 )
-    names = ", ".join(candidate.name for candidate in subject.candidates)
     return Finding(
         "future",
-        f"{forecasts} forecasts of {names}, with all that follows the origin as it is and replaced",
+        f"{forecasts} forecasts of {subject.names}, with all that follows the origin as it is and replaced",
         tuple(faults),
     )
 
@@ -56,16 +55,11 @@ def training(subject: Subject) -> Finding:
         for number in ("shift", "factor"):
             if not torch.equal(getattr(data.scale, number), getattr(changed.scale, number)):
                 faults.append(f"the {number} of the normalisation depends on the {name} part")
-    for candidate in subject.candidates:
-        weights, forecast = candidate.fingerprint(subject.model(candidate), data)
-        again, other = candidate.fingerprint(candidate.fitted(replaced), data)
-        if weights != again:
-            faults.append(f"the weights of {candidate.name} depend on the test part: {weights} and {again}")
-        elif not torch.equal(forecast, other):
-            faults.append(f"the forecasts of {candidate.name} depend on the test part")
-    names = ", ".join(candidate.name for candidate in subject.candidates)
+    faults += subject.learning_faults(data, replaced)
     return Finding(
-        "training", f"scale, and weights of {names}, with the test part as it is and replaced", tuple(faults)
+        "training",
+        f"scale, and weights of {subject.names}, with the test part as it is and replaced",
+        tuple(faults),
     )
 
 

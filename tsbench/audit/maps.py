@@ -39,8 +39,9 @@ def future(subject: Subject) -> Finding:
                         faults.append(
                             f"{candidate.name}, scenario {scenario.key}, case {case} sees its target"
                         )
-    names = ", ".join(candidate.name for candidate in subject.candidates)
-    compared = f"{forecasts} forecasts of {names}, with the cells that are scored as they are and replaced"
+    compared = (
+        f"{forecasts} forecasts of {subject.names}, with the cells that are scored as they are and replaced"
+    )
     return Finding("future", compared, tuple(faults))
 
 
@@ -56,16 +57,12 @@ def training(subject: Subject) -> Finding:
         changed = _with_other_maps(data, ~np.isin(labels, kept))
         if changed.scale.scales != data.scale.scales:
             faults.append(f"the normalisation depends on the {part} part")
-        if part == "validation":
-            continue
-        for candidate in subject.candidates:
-            weights, forecast = candidate.fingerprint(subject.model(candidate), data)
-            again, other = candidate.fingerprint(candidate.fitted(changed), data)
-            if weights != again or not torch.equal(forecast, other):
-                faults.append(f"what {candidate.name} learns depends on the test part: {weights} and {again}")
-    names = ", ".join(candidate.name for candidate in subject.candidates)
+        if part == "test":
+            faults += subject.learning_faults(data, changed)
     return Finding(
-        "training", f"scale, and weights of {names}, with the test part as it is and replaced", tuple(faults)
+        "training",
+        f"scale, and weights of {subject.names}, with the test part as it is and replaced",
+        tuple(faults),
     )
 
 

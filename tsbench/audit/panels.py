@@ -38,8 +38,9 @@ def future(subject: Subject) -> Finding:
                 forecasts += 1
                 if not torch.equal(before, _forecast(candidate, model, changed, scenario, case)):
                     faults.append(f"{candidate.name}, scenario {scenario.key}, case {case} sees its target")
-    names = ", ".join(candidate.name for candidate in subject.candidates)
-    compared = f"{forecasts} forecasts of {names}, with target and later periods as they are and replaced"
+    compared = (
+        f"{forecasts} forecasts of {subject.names}, with target and later periods as they are and replaced"
+    )
     return Finding("future", compared, tuple(faults))
 
 
@@ -63,14 +64,11 @@ def training(subject: Subject) -> Finding:
             torch.equal(one.shift, other.shift) and torch.equal(one.factor, other.factor)
         ):
             faults.append(f"the normalisation of the {name} depends on the test part")
-    for candidate in subject.candidates:
-        weights, forecast = candidate.fingerprint(subject.model(candidate), data)
-        again, other = candidate.fingerprint(candidate.fitted(changed), data)
-        if weights != again or not torch.equal(forecast, other):
-            faults.append(f"what {candidate.name} learns depends on the test part: {weights} and {again}")
-    names = ", ".join(candidate.name for candidate in subject.candidates)
+    faults += subject.learning_faults(data, changed)
     return Finding(
-        "training", f"scale, and weights of {names}, with the test part as it is and replaced", tuple(faults)
+        "training",
+        f"scale, and weights of {subject.names}, with the test part as it is and replaced",
+        tuple(faults),
     )
 
 

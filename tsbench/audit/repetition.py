@@ -36,8 +36,7 @@ def determinism(subject: Subject) -> Finding:
             faults.append(f"{candidate.name}: two fits with one seed differ: weights {weights} and {other}")
         elif scores != again:
             faults.append(f"{candidate.name}: two evaluations differ: {scores} and {again}")
-    names = ", ".join(candidate.name for candidate in subject.candidates)
-    compared = f"weights and scores of two fits of {names}, {len(scenarios)} scenarios"
+    compared = f"weights and scores of two fits of {subject.names}, {len(scenarios)} scenarios"
     return Finding("determinism", compared, tuple(faults))
 
 
@@ -61,9 +60,10 @@ def batch_size(subject: Subject) -> Finding:
                 for name, value in tally.values().items()
             }
         faults += [f"{candidate.name}: {fault}" for fault in _differences(values)]
-    names = ", ".join(candidate.name for candidate in subject.candidates)
     sizes = ", ".join(map(str, SIZES))
-    compared = f"scores of {names} in batches of {sizes}, {len(scenarios)} scenarios of up to {CASES} cases"
+    compared = (
+        f"scores of {subject.names} in batches of {sizes}, {len(scenarios)} scenarios of up to {CASES} cases"
+    )
     return Finding("batch size", compared, tuple(faults))
 
 

@@ -35,8 +35,9 @@ def future(subject: Subject) -> Finding:
                 forecasts += 1
                 if not torch.equal(before, after):
                     faults.append(f"{candidate.name}, scenario {scenario.key}, case {case} sees what follows")
-    names = ", ".join(one.name for one in subject.candidates)
-    compared = f"{forecasts} forecasts of {names}, with the fields after the origin as they are and replaced"
+    compared = (
+        f"{forecasts} forecasts of {subject.names}, with the fields after the origin as they are and replaced"
+    )
     return Finding("future", compared, tuple(faults))
 
 
@@ -57,14 +58,9 @@ def training(subject: Subject) -> Finding:
     ):
         if not torch.equal(one, other):
             faults.append(f"the {name} depends on more than the training part")
-    for candidate in subject.candidates:
-        weights, forecast = candidate.fingerprint(subject.model(candidate), data)
-        again, other = candidate.fingerprint(candidate.fitted(changed), data)
-        # The validation part may choose between weights, and these fits have one epoch.
-        if weights != again or not torch.equal(forecast, other):
-            faults.append(f"what {candidate.name} learns depends on other parts: {weights} and {again}")
-    names = ", ".join(one.name for one in subject.candidates)
-    what = f"scale, climatology, spread and weights of {names}, with the other parts as they are and replaced"
+    # The validation part may choose between weights, and these fits have one epoch.
+    faults += subject.learning_faults(data, changed, "other parts")
+    what = f"scale, climatology, spread and weights of {subject.names}, other parts as they are and replaced"
     return Finding("training", what, tuple(faults))
 
 

@@ -136,6 +136,11 @@ class Subject:
         return next(iter(self.data.values()))
 
     @property
+    def names(self) -> str:
+        """The candidates, for a sentence."""
+        return ", ".join(candidate.name for candidate in self.candidates)
+
+    @property
     def context(self) -> int:
         """Look-back with which the checks that need no model look at the data."""
         return self.candidates[0].context
@@ -174,6 +179,22 @@ class Subject:
         if candidate.name not in self._models:
             self._models[candidate.name] = candidate.fitted(self.small)
         return self._models[candidate.name]
+
+    def learning_faults(self, data: TaskData, changed: TaskData, part: str = "the test part") -> list[str]:
+        """What candidates that are fitted on changed data learn otherwise, weights or forecasts.
+
+        Args:
+            data: as `model` was fitted on it, and what both forecast.
+            changed: the same task with other values in parts that nothing may be learned from.
+            part: those parts, for the message.
+        """
+        faults = []
+        for candidate in self.candidates:
+            weights, forecast = candidate.fingerprint(self.model(candidate), data)
+            again, other = candidate.fingerprint(candidate.fitted(changed), data)
+            if weights != again or not torch.equal(forecast, other):
+                faults.append(f"what {candidate.name} learns depends on {part}: {weights} and {again}")
+        return faults
 
     def spread(self, scenarios: int) -> list[Scenario]:
         """Scenarios of every condition and disturbance: of each the first, the last and some between."""
