@@ -143,9 +143,11 @@ def _show_as(suite: str, runs: Path, missing: str, rules: str, json: bool) -> No
 def _show_paper(suite: str, runs: Path, missing: str, paper: str, test: str, json: bool) -> None:
     """The first entry against each other one, on each task and condition."""
     from tsbench.contracts import InputError
+    from tsbench.leaderboard.paired import Test
     from tsbench.leaderboard.paper_tests import TESTS, unit_tests
 
-    chosen = next((name for name in TESTS if name == test), None)
+    known: dict[str, Test] = {name: name for name in TESTS}
+    chosen = known.get(test)
     if chosen is None or not paper.strip():
         raise InputError(f"--as-paper names a paper, and --test is one of {', '.join(TESTS)}, not '{test}'")
     (view,) = _views([suite], runs, missing)

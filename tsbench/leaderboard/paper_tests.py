@@ -154,8 +154,8 @@ def _tested(
         block_values(part, condition, task, joined, needed) for part in parts if condition in part.conditions
     ]
     values = np.concatenate(blocks)[:, [_place(collection, name) for name in names]]
-    there = (~np.isnan(values)).all(axis=0).tolist()
-    entries = tuple(name for name, known in zip(names, there, strict=True) if known)
+    there = np.asarray((~np.isnan(values)).all(axis=0))
+    entries = tuple(name for name, known in zip(names, there.tolist(), strict=True) if known)
     values = values[:, there]
     if not reason and len(values) < MIN_BLOCKS:
         reason = f"No test: {len(values)} blocks, and at least {MIN_BLOCKS} are needed."
