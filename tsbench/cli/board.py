@@ -142,6 +142,8 @@ def _show_as(suite: str, runs: Path, missing: str, rules: str, json: bool) -> No
 
 def _show_paper(suite: str, runs: Path, missing: str, paper: str, test: str, json: bool) -> None:
     """The first entry against each other one, on each task and condition."""
+    from itertools import groupby
+
     from tsbench.contracts import InputError
     from tsbench.leaderboard.paired import Test
     from tsbench.leaderboard.paper_tests import TESTS, unit_tests
@@ -177,10 +179,16 @@ def _show_paper(suite: str, runs: Path, missing: str, paper: str, test: str, jso
     if json:
         as_json({"paper": paper, "test": test, "rows": rows})
         return
-    cells = [[f"{one:.3g}" if isinstance(one, float) else one for one in row.values()] for row in rows]
-    title = f"{view.collection.suite.title}: {test} test over units, as in {paper}"
-    if rows:
-        table(list(rows[0]), cells, title, whole_names=False)
+    note(f"{view.collection.suite.title}: {test} test over units, as in {paper}")
+    for (task, condition), found in groupby(rows, key=lambda row: (row["task"], row["condition"])):
+        group = list(found)
+        first = group[0]
+        units = f"{first['blocks']} blocks of {first['units in a block']} units"
+        table(
+            ["against", "ratio", "p", "p (Holm)"],
+            [[row["against"], *(f"{row[name]:.3g}" for name in ("ratio", "p", "p (Holm)"))] for row in group],
+            f"{first['entry']} on {task}, {condition}: {units}",
+        )
     note(
         "Units share one data set and one trained model: this says which model is better on these data, not "
         "that it would be on others. Our own tests are over clusters: tsbench board build"
